@@ -54,8 +54,9 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def reference() -> dict[str, Any]:
-    """Converged values of published points, found by independent programs (FITLOOM_REFERENCE, or ../shared/reference)."""
-    converged: dict[str, Any] = json.loads((_beside("FITLOOM_REFERENCE", "reference") / "converged.json").read_text())
+    """Converged values found by independent programs (FITLOOM_REFERENCE, or ../shared/reference)."""
+    text = (_beside("FITLOOM_REFERENCE", "reference") / "converged.json").read_text()
+    converged: dict[str, Any] = json.loads(text)
     return converged
 
 

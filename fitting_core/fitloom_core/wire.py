@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fitloom_core.errors import InvalidTask
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION: Literal["1"] = "1"
 MAX_TASK_BYTES = 64 * 1024 * 1024
 MAX_BACKGROUND_BYTES = 256 * 1024 * 1024
 MAX_POINTS = 4096
@@ -96,7 +96,8 @@ class FitTask(_Wire):
             InvalidTask: the bytes are no task of a schema that this version knows.
         """
         if len(raw) > MAX_TASK_BYTES:
-            raise InvalidTask(f"a task of {len(raw)} bytes is over the limit of {MAX_TASK_BYTES}; send fewer points a task")
+            limit = f"the limit of {MAX_TASK_BYTES}; send fewer points a task"
+            raise InvalidTask(f"a task of {len(raw)} bytes is over {limit}")
         try:
             return cls.model_validate_json(raw)
         except ValidationError as error:
