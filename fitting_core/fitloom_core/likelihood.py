@@ -1,0 +1,168 @@
+"""Poisson and constraint terms in cancellation-free form, with exact gradient and Hessian.
+
+The objective is the deviance, -2 ln L less its value for a saturated model:
+
+    D(z) = sum_b 2 d(n_b, nu_b) + sum_normal c (z - a)^2 + sum_poisson 2 d(tau gamma_a, tau gamma)
+    d(n, nu) = n (x - log1p(x)),  x = (nu - n)/n          (nu for n = 0)
+
+where gamma_a is the value at which the constraint of the auxiliary data peaks, so that gamma - gamma_a
+= width (z - a) is formed without cancellation: tau reaches 1e12 in published workspaces, and
+lambda - a ln lambda would round -2 ln L at 1e-3.
+
+Derivatives use the structure of the rates. With logarithmic derivatives g_p = f_p'/f_p of the factors,
+shifts D_p = dDelta_p/dtheta_p and E the product of all factors of a sample,
+
+    d nu        = E (D_p + A g_p)
+    d^2 nu      = E (D_p g_q + g_p D_q + A g_p g_q)                         p != q
+    d^2 nu      = E (Delta_p'' + 2 D_p g_p + A f_p''/f_p)                   p == q
+
+so the Hessian is a sum of outer products of a few vectors per group plus one per bin, plus a diagonal;
+bin-local parameters couple to one bin only and are eliminated by a Schur complement (see `minimise`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax.scipy.special import gammaln, xlogy
+from jaxtyping import Array, Float
+
+from fitloom_core.expectation import Prepared, Settings, away_from_zero, rates, split
+from fitloom_core.layout import ModelArrays
+
+
+class FitData(NamedTuple):
+    """Data of one fit: observed counts, and where each constraint peaks in units of pulls."""
+
+    observed: Float[Array, "bin"]
+    center: Float[Array, "free"]
+
+
+class Hessian(NamedTuple):
+    """A symmetric matrix by its blocks: global, local-global, local within each bin."""
+
+    shared: Float[Array, "par par"]
+    mixed: Float[Array, "bin loc par"]
+    local: Float[Array, "bin loc loc"]
+
+
+class Expansion(NamedTuple):
+    """Deviance with gradient and Hessian in pulls z.
+
+    ``fisher`` is the expected-information part of the Hessian, never indefinite; ``curvature`` the rest.
+    """
+
+    value: Float[Array, ""]
+    gradient: Float[Array, "free"]
+    fisher: Hessian
+    curvature: Hessian
+
+
+def theta_of(arrays: ModelArrays, z: Float[Array, "free"]) -> Float[Array, "free"]:
+    """Parameters from pulls."""
+    return arrays.start + arrays.width * z
+
+
+def half_deviance(n: Float[Array, "*n"], difference: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """n (x - log1p(x)) with x = (nu - n)/n from nu - n; nu for n = 0; infinite where nu < 0, or nu = 0 < n."""
+    some = n > 0
+    x = difference / jnp.where(some, n, 1.0)
+    inside = jnp.where(some, x > -1, difference >= 0)
+    x = jnp.where(inside, x, 0.0)
+    return jnp.where(inside, jnp.where(some, n * (x - jnp.log1p(x)), x), jnp.inf)
+
+
+def deviance(model: Prepared, settings: Settings, data: FitData, z: Float[Array, "free"]) -> Float[Array, ""]:
+    """-2 ln L less its saturated value; infinite where a bin expects nothing or less but has seen something."""
+    arrays = model.arrays
+    total = rates(model, settings, theta_of(arrays, z)).total
+    main = half_deviance(data.observed, total - data.observed).sum()
+    pull = z - data.center
+    poisson = half_deviance(arrays.tau * _peak(arrays, data), arrays.tau * arrays.width * pull)
+    return 2 * main + (arrays.normal * pull * pull).sum() + 2 * jnp.where(arrays.tau > 0, poisson, 0.0).sum()
+
+
+def _peak(arrays: ModelArrays, data: FitData) -> Float[Array, "free"]:
+    return theta_of(arrays, data.center)
+
+
+def expand(model: Prepared, settings: Settings, data: FitData, z: Float[Array, "free"]) -> Expansion:
+    """Value, gradient and Hessian of the deviance at z."""
+    arrays = model.arrays
+    theta = theta_of(arrays, z)
+    width, width_local = split(arrays, arrays.width)
+    _, gamma = split(arrays, theta)
+    rate = rates(model, settings, theta)
+    n, nu = data.observed, rate.total
+    ratio = jnp.where(n > 0, n / nu, 0.0)
+    slope, bend = 2 * (1 - ratio), 2 * ratio / jnp.where(n > 0, nu, 1.0)
+    product, slope, bend = _unclipped(settings, rate.additive * rate.factor, rate.factor, nu, slope, bend)
+
+    shift = (model.odd + model.even * rate.even.first) * width
+    log_slope = rate.factors.first / rate.factors.value * width
+    row = product[..., None] * (shift + rate.additive[..., None] * jnp.einsum("bg,gmp->bmp", arrays.bin_group, log_slope))
+    sums = jnp.einsum("bkm,bmp->bkp", _with_ones(arrays.local), row)
+    jacobian, touched = sums[:, 0], sums[:, 1:]
+    per_gamma = width_local / away_from_zero(gamma)
+    sample = product * rate.additive
+    jacobian_local = per_gamma * jnp.einsum("bmk,bm->bk", arrays.local, sample)
+
+    pull = z - data.center
+    pull_gradient, pull_hessian = _constraints(arrays, theta, data, pull)
+    diagonal, diagonal_local = split(arrays, pull_hessian)
+    gradient = jnp.concatenate([slope @ jacobian, (slope[:, None] * jacobian_local).ravel()]) + pull_gradient
+
+    weight = slope[:, None] * product
+    by_group = jnp.einsum("bg,bm,bmp->gmp", arrays.bin_group, weight, shift)
+    amount = jnp.einsum("bg,bm->gm", arrays.bin_group, weight * rate.additive)[..., None]
+    half = jnp.einsum("gmp,gmq->pq", log_slope, by_group + 0.5 * amount * log_slope)
+    own = (
+        jnp.einsum("bm,bmp->p", weight, model.even) * rate.even.second * width**2
+        + (2 * by_group * log_slope + amount * rate.factors.second / rate.factors.value * width**2).sum(axis=(0, 1))
+    )
+    pars, locs = width.shape[0], gamma.shape[1]
+    identity, identity_local = jnp.eye(pars), jnp.eye(locs)
+    curvature = Hessian(
+        (half + half.T) * (1 - identity) + own * identity,
+        slope[:, None, None] * per_gamma[..., None] * touched,
+        jnp.einsum("b,bk,bl,bm,bmk,bml->bkl", slope, per_gamma, per_gamma, sample, arrays.local, arrays.local)
+        * (1 - identity_local),
+    )
+    fisher = Hessian(
+        jnp.einsum("bp,b,bq->pq", jacobian, bend, jacobian) + diagonal * identity,
+        jnp.einsum("bk,b,bp->bkp", jacobian_local, bend, jacobian),
+        jnp.einsum("bk,b,bl->bkl", jacobian_local, bend, jacobian_local) + diagonal_local[..., None] * identity_local,
+    )
+    main = half_deviance(n, nu - n).sum()
+    poisson = half_deviance(arrays.tau * _peak(arrays, data), arrays.tau * arrays.width * pull)
+    value = 2 * main + (arrays.normal * pull * pull).sum() + 2 * jnp.where(arrays.tau > 0, poisson, 0.0).sum()
+    return Expansion(value, gradient, fisher, curvature)
+
+
+def _unclipped(settings, sample, product, nu, slope, bend):  # type: ignore[no-untyped-def]
+    """Where clipping holds a rate, its derivatives vanish."""
+    if settings.clip_sample_data is not None:
+        product = jnp.where(sample >= settings.clip_sample_data, product, 0.0)
+    if settings.clip_bin_data is not None:
+        free = nu > settings.clip_bin_data
+        slope, bend = jnp.where(free, slope, 0.0), jnp.where(free, bend, 0.0)
+    return product, slope, bend
+
+
+def _with_ones(local: Float[Array, "bin slot loc"]) -> Float[Array, "bin loc1 slot"]:
+    """All samples, then the samples of each local parameter."""
+    every = jnp.ones((local.shape[0], 1, local.shape[1]))
+    return jnp.concatenate([every, jnp.swapaxes(local, 1, 2)], axis=1)
+
+
+def _constraints(
+    arrays: ModelArrays, theta: Float[Array, "free"], data: FitData, pull: Float[Array, "free"]
+) -> tuple[Float[Array, "free"], Float[Array, "free"]]:
+    """Gradient and diagonal Hessian of the constraint terms in pulls."""
+    safe = away_from_zero(theta)
+    stiffness = 2 * arrays.tau * arrays.width**2 / safe
+    return (
+        2 * arrays.normal * pull + stiffness * pull,
+        2 * arrays.normal + stiffness * _peak(arrays, data) / safe,
+    )
