@@ -25,6 +25,9 @@
     │   ├── CampaignMismatch         campaign_mismatch    the folder holds another campaign
     │   └── JournalError             journal              the journal cannot be written or read
     ├── ExecutorError                executor             an executor is lost or cannot be used
+    ├── TaskLost                     task_lost            a task without a usable answer; it may be sent again
+    │   ├── TimeLimit                time_limit           it took longer than its worker gives a task
+    │   └── WorkerDied               worker_died          the process that had it ended
     ├── AuthError                    auth                 not logged in, expired, consent missing
     └── FitError                     fit                  a fit that cannot be certified, asked for alone
 
@@ -175,6 +178,24 @@ class ExecutorError(FitloomError):
     """An executor that is lost or cannot be used."""
 
     code = "executor"
+
+
+class TaskLost(FitloomError):
+    """A task that came to no usable answer; its points may be sent again."""
+
+    code = "task_lost"
+
+
+class TimeLimit(TaskLost):
+    """A task that took longer than its worker gives a task."""
+
+    code = "time_limit"
+
+
+class WorkerDied(TaskLost):
+    """A task whose worker process ended before the answer was there."""
+
+    code = "worker_died"
 
 
 class AuthError(FitloomError):

@@ -1,0 +1,103 @@
+"""``fitloom-endpoint``: serve fits over HTTP, configure a Globus Compute endpoint, say what is wrong on a node."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from fitloom_core.errors import FitloomError
+
+app = typer.Typer(
+    name="fitloom-endpoint",
+    help="Where fits run: an HTTP endpoint, or a Globus Compute endpoint, on this node.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str, Option(envvar="FITLOOM_HOST", help="Address to listen on; other than loopback wants a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, Option(envvar="FITLOOM_PORT", min=0, max=65535)] = 8000,
+    token: Annotated[
+        str | None,
+        Option(
+            envvar="FITLOOM_TOKEN", help="What clients must send; better given as FITLOOM_TOKEN.", show_default=False
+        ),
+    ] = None,
+    insecure: Annotated[bool, Option("--insecure", help="Listen beyond this machine without a token.")] = False,
+    workers: Annotated[
+        int, Option(envvar="FITLOOM_WORKERS", min=0, help="Worker processes; 0: one a core, or one a GPU.")
+    ] = 0,
+    device: Annotated[
+        str, Option(envvar="FITLOOM_DEVICE", help="cpu, gpu, or auto: a GPU where there is one.")
+    ] = "auto",
+    queue: Annotated[int, Option(min=0, help="Tasks that may wait; one more is answered 429.")] = 16,
+    batch: Annotated[int, Option(min=1, help="Points fitted together.")] = 32,
+    time_limit: Annotated[float, Option(help="Seconds one batch may take.")] = 900.0,
+    body_limit: Annotated[int, Option(help="MiB of a request.")] = 64,
+    worker_memory: Annotated[int, Option(help="MiB above which a worker is replaced after its task.")] = 4096,
+    drain: Annotated[float, Option(help="Seconds that running tasks are given after SIGTERM.")] = 600.0,
+    cache: Annotated[
+        Path | None, Option(envvar="FITLOOM_COMPILATION_CACHE", help="Folder of compiled programs.", show_default=False)
+    ] = None,
+    tls_certificate: Annotated[Path | None, Option(exists=True, dir_okay=False, show_default=False)] = None,
+    tls_key: Annotated[Path | None, Option(exists=True, dir_okay=False, show_default=False)] = None,
+) -> None:
+    """Serve fits over HTTP: POST /v1/fit, CloudEvents on /, /healthz, /readyz, /metrics."""
+    from fitloom_endpoint.server import serve as run
+    from fitloom_endpoint.settings import MEBIBYTE, Settings
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    run(
+        Settings(
+            host=host,
+            port=port,
+            token=token or None,
+            insecure=insecure,
+            workers=workers,
+            device=device,
+            queue=queue,
+            batch=batch,
+            time_limit=time_limit,
+            body_limit=body_limit * MEBIBYTE,
+            worker_memory=worker_memory * MEBIBYTE,
+            drain_seconds=drain,
+            cache=cache,
+            tls_certificate=tls_certificate,
+            tls_key=tls_key,
+        )
+    )
+
+
+@app.command()
+def doctor(
+    port: Annotated[int, Option(min=1, max=65535, help="The port `serve` is going to use.")] = 8000,
+    as_json: Annotated[bool, Option("--json", help="One JSON object instead of a screen.")] = False,
+) -> None:
+    """Say in one screen what is wrong on this node; exit status 1 if something must be mended."""
+    from fitloom_endpoint.doctor import examine
+
+    report = examine(port)
+    typer.echo(report.to_json() if as_json else report.to_text())
+    raise typer.Exit(0 if report.healthy else 1)
+
+
+def main() -> None:
+    """Run the command line; errors of ours are a sentence on stderr and exit status 2."""
+    try:
+        app()
+    except FitloomError as error:
+        typer.echo(f"fitloom-endpoint: {error.message}", err=True)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()
