@@ -27,7 +27,7 @@ $(VENV)/.fitloom: pyproject.toml | $(BIN)/python
 
 $(VENV)/.fitloom-dev: pyproject.toml | $(BIN)/python
 	@echo "installing fitloom and what its tests need into $(VENV) ..."
-	@$(PIP) --editable '.[test,lint]'
+	@$(PIP) --editable '.[lint]'
 	@touch $@ $(VENV)/.fitloom
 
 demo: $(VENV)/.fitloom  ## fit a generated signal grid and draw its exclusion contour

@@ -11,7 +11,7 @@ nox.options.sessions = ["lint", "tests", "docs"]
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, types and layers."""
-    session.install("-e", ".[test,lint]")
+    session.install("-e", ".[lint]")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")

@@ -27,11 +27,12 @@ class Goals:
     cold: float
     warm: float
     memory: float | None = None
+    """In MB."""
     ratios: tuple[tuple[str, float, float], ...] = ()
     """Peer, ratio cold, ratio warm."""
 
 
-SBOTTOM = Goals(cold=15, warm=6, memory=1.5e9, ratios=(("pyhf 0.7.6 numpy", 200, 500), ("ROOT", 80, 200)))
+SBOTTOM = Goals(cold=15, warm=6, memory=1500, ratios=(("pyhf 0.7.6 numpy", 200, 500), ("ROOT", 80, 200)))
 ERJR = Goals(cold=8, warm=3)
 
 
@@ -43,7 +44,7 @@ def bench(section: str, archive: Path, goals: Goals, per_region: int, work: Path
     rows = [
         Row(section, f"{points} points, empty compilation cache", cold.seconds, "s", goals.cold, _status(cold)),
         Row(section, f"{points} points, filled compilation cache", warm.seconds, "s", goals.warm, _status(warm)),
-        Row(section, "peak memory", max(cold.peak_bytes, warm.peak_bytes) / MB, "MB", goals.memory and goals.memory / MB),
+        Row(section, "peak memory", max(cold.peak_bytes, warm.peak_bytes) / MB, "MB", goals.memory),
     ]
     if not points:
         return rows

@@ -1,7 +1,7 @@
 """`make bench`: speed and memory of whole processes, each beside its peers on the same points, in one run.
 
-    python tests/benchmarks/run.py                 everything
-    python tests/benchmarks/run.py --only sbottom  one section
+python tests/benchmarks/run.py                 everything
+python tests/benchmarks/run.py --only sbottom  one section
 """
 
 from __future__ import annotations

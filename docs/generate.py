@@ -1,0 +1,102 @@
+"""Writes the generated pages: commands from the command line itself, the wire schema from its models.
+
+`python docs/generate.py` writes them; a test asserts that what is committed is what it would write.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+HERE = Path(__file__).resolve().parent
+PROGRAMS = {"fitloom": "fitloom.cli", "fitloom-endpoint": "fitloom_endpoint.cli"}
+SCHEMAS = {"fit-task": "FitTask", "fit-result": "FitResult", "reply": "Reply"}
+
+
+def generated() -> dict[Path, str]:
+    """Every generated file with its text."""
+    files = {HERE / "reference" / f"{program}.md": commands(program, module) for program, module in PROGRAMS.items()}
+    files |= {HERE / "schema" / f"{name}.json": schema(model) for name, model in SCHEMAS.items()}
+    return files
+
+
+def schema(model: str) -> str:
+    """The JSON Schema of a wire model."""
+    document = getattr(importlib.import_module("fitloom_core.wire"), model).model_json_schema(by_alias=True)
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **document}, indent=1) + "\n"
+
+
+def commands(program: str, module: str) -> str:
+    """One page with every command of a program, its arguments and options."""
+    root = typer.main.get_command(importlib.import_module(module).app)
+    parts = [f"# `{program}`", _paragraphs(root.help)]
+    for path, command in _walk(root, program):
+        parts += [f"## `{path}`", _paragraphs(command.help), *_table(command)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _walk(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    for name, child in sorted(getattr(command, "commands", {}).items()):
+        if child.hidden:
+            continue
+        if getattr(child, "commands", None):
+            yield from _walk(child, f"{path} {name}")
+        else:
+            yield f"{path} {name}", child
+
+
+def _table(command: Any) -> list[str]:
+    shown = [option for option in command.params if not getattr(option, "hidden", False) and option.name != "help"]
+    if not shown:
+        return []
+    rows = [f"| {_names(option)} | {_cell(getattr(option, 'help', None))}{_default(option)} |" for option in shown]
+    return ["\n".join(["| | |", "| --- | --- |", *rows])]
+
+
+def _names(option: Any) -> str:
+    if option.param_type_name == "argument":
+        metavar = option.metavar or option.human_readable_name
+        return f"`{metavar.upper()}{'…' if option.nargs == -1 else ''}`"
+    kind = "" if option.is_flag else f" {_kind(option)}"
+    repeat = ", repeatable" if option.multiple else ""
+    names = ", ".join(f"`{name}`" for name in [*option.opts, *option.secondary_opts])
+    return f"{names}{f'`{kind}`' if kind else ''}{repeat}"
+
+
+def _kind(option: Any) -> str:
+    choices = getattr(option.type, "choices", None)
+    if option.metavar:
+        return str(option.metavar)
+    return "\\|".join(str(choice) for choice in choices) if choices else option.type.name.upper()
+
+
+def _default(option: Any) -> str:
+    default = option.default
+    if option.required or default in (None, False, [], ()) or callable(default) or option.param_type_name == "argument":
+        return ""
+    return f" Default: `{getattr(default, 'value', default)}`."
+
+
+def _paragraphs(text: str | None) -> str:
+    return (text or "").replace("\f", "").strip()
+
+
+def _cell(text: str | None) -> str:
+    return " ".join(_paragraphs(text).split()).replace("|", "\\|")
+
+
+def main() -> None:
+    """Write every generated file."""
+    for path, text in generated().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        print(path.relative_to(HERE.parent))
+
+
+if __name__ == "__main__":
+    main()
