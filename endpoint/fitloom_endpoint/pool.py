@@ -69,8 +69,6 @@ class Workers:
         """Workers replaced, by reason: ``worker_died``, ``time_limit``, ``memory``."""
         self.about: dict[str, str] = {}
         """What the workers run on: device and JAX version; empty before the first is warm."""
-        self.trouble = "no worker has been started"
-        """Why there is no worker, while there is none."""
 
     def __len__(self) -> int:
         """Workers there should be."""
@@ -171,8 +169,7 @@ class Workers:
             async with asyncio.timeout(WARM_UP_SECONDS):
                 fresh.pid = await asyncio.wrap_future(executor.submit(os.getpid))
                 self.about = await asyncio.wrap_future(executor.submit(worker.warm_up))
-        except Exception as error:
-            self.trouble = f"worker {place.index} does not start: {str(error) or type(error).__name__}"
+        except Exception:
             log.exception("worker %d does not start", place.index)
             _end(fresh)
             return None

@@ -62,6 +62,6 @@ def _serve(settings: Settings) -> None:
         h11_max_incomplete_event_size=64 * 1024,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
-        log_level="info",
+        log_config=None,
     )
     DrainingServer(config, app.state.service, settings.drain_seconds).run()

@@ -77,7 +77,7 @@ class FitService:
         if self.draining:
             return "shutting down: running tasks are finished, new ones are not taken"
         if not self.workers.alive:
-            return f"not ready: {self.workers.trouble}"
+            return "not ready: no worker is warm yet; if this lasts, the endpoint's log says why"
         return None
 
     async def stage(self, digest: str, workspace: bytes) -> bool:

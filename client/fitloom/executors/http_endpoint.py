@@ -1,0 +1,295 @@
+"""One fitloom endpoint over HTTP: its handshake, backgrounds staged once, tasks out and records back.
+
+Requests wait and come back by themselves on 429 and 503, for as long as ``Retry-After`` says. An answer that is
+cut off counts as far as it goes: complete records before the cut are kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import threading
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import requests
+from pydantic import ValidationError
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+from fitloom_core import wire
+from fitloom_core.errors import ExecutorError, FitloomError, TaskLost, TimeLimit, WorkerDied
+
+NDJSON = "application/x-ndjson"
+PROBE_SECONDS = 10.0
+LONGEST_WAIT = 120
+REST_AFTER_FAILURE = 15.0
+"""An endpoint that did not answer is left alone for so many seconds."""
+
+_LOST: dict[str, type[TaskLost]] = {kind.code: kind for kind in (TimeLimit, WorkerDied)}
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What an endpoint says of itself."""
+
+    version: str
+    workers: int
+    time_limit: float
+    max_body_bytes: int
+    device: str
+
+
+class Unavailable(Exception):
+    """The endpoint takes no task now; another one may."""
+
+    def __init__(self, message: str, *, gone: bool) -> None:
+        """Say why; ``gone`` when nobody answers, otherwise it is only busy."""
+        super().__init__(message)
+        self.gone = gone
+
+
+class Endpoint:
+    """One endpoint's address and what this client knows about it. Safe between threads."""
+
+    def __init__(self, url: str, token: str | None, *, seconds: float, patience: int) -> None:
+        """Talk to a base URL; wait ``seconds`` for an answer, and ``patience`` times when told to come back later."""
+        self.url = url.rstrip("/")
+        self.offer: Offer | None = None
+        self.in_flight = 0
+        self.bytes_sent = 0
+        self._seconds = seconds
+        self._session = _session(token, patience)
+        self._staging = threading.Lock()
+        self._staged: set[str] = set()
+        self._rest_until = 0.0
+
+    @property
+    def workers(self) -> int:
+        """Tasks it runs at once, as far as is known."""
+        return 1 if self.offer is None else self.offer.workers
+
+    def describe(self) -> dict[str, Any]:
+        """What a person may want to know of it."""
+        return {"url": self.url} if self.offer is None else {"url": self.url, **asdict(self.offer)}
+
+    @property
+    def resting(self) -> bool:
+        """Whether it is left alone for a while because it did not answer."""
+        return time.monotonic() < self._rest_until
+
+    def rest(self) -> None:
+        """Leave it alone for a while; who answers there next may be another, without our backgrounds: greet again."""
+        self._rest_until = time.monotonic() + REST_AFTER_FAILURE
+        self._staged.clear()
+        self.offer = None
+
+    def greet(self) -> Offer:
+        """Ask who is there, and make sure that both sides speak the same schema.
+
+        Raises:
+            Unavailable: nobody answers.
+            ExecutorError: somebody answers who will not do.
+        """
+        try:
+            answer = self._session.get(f"{self.url}/v1/version", timeout=PROBE_SECONDS, allow_redirects=False)
+        except requests.RequestException as error:
+            raise Unavailable(f"{self.url} does not answer: {_cause(error)}", gone=True) from None
+        self._check_status(answer)
+        self.offer = _offer(self.url, answer)
+        return self.offer
+
+    def fit(self, task: wire.FitTask, content: str | None) -> wire.Reply:
+        """Have a task fitted; a reply that was cut off holds the records that came through.
+
+        Raises:
+            TaskLost: no usable answer, but the endpoint is there.
+            Unavailable: the endpoint is gone, or has been busy for all our patience.
+            ExecutorError: the endpoint will not serve us at all.
+        """
+        if self.offer is None:
+            self.greet()
+        try:
+            if content is not None:
+                self._stage(task.background.digest, content)
+            reply = self._send(task)
+            if content is not None and _needs_background(reply):
+                self._staged.discard(task.background.digest)
+                self._stage(task.background.digest, content)
+                reply = self._send(task)
+            return reply
+        except requests.RequestException as error:
+            if self.answers():
+                raise TaskLost(f"{self.url} lost a task: {_cause(error)}") from None
+            raise Unavailable(f"{self.url} does not answer any more: {_cause(error)}", gone=True) from None
+
+    def answers(self) -> bool:
+        """Whether anybody is there."""
+        try:
+            return self._session.get(f"{self.url}/healthz", timeout=PROBE_SECONDS, allow_redirects=False).ok
+        except requests.RequestException:
+            return False
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _stage(self, digest: str, content: str) -> None:
+        """Bring a background to the endpoint, once."""
+        with self._staging:
+            if digest in self._staged:
+                return
+            answer = self._request(
+                "PUT", f"/v1/backgrounds/{digest}", base64.b64decode(content), accept="application/json"
+            )
+            self._check_status(answer)
+            if not answer.ok:
+                raise TaskLost(f"{self.url} did not take the background: {_reason(answer)}")
+            self._staged.add(digest)
+
+    def _send(self, task: wire.FitTask) -> wire.Reply:
+        lean = task.model_copy(update={"background": wire.Background(digest=task.background.digest)})
+        with self._request("POST", "/v1/fit", gzip.compress(lean.to_bytes(), 6, mtime=0), accept=NDJSON) as answer:
+            self._check_status(answer)
+            if not answer.ok:
+                return self._refusal(task, answer)
+            if not answer.headers.get("content-type", "").startswith(NDJSON):
+                raise TaskLost(f"{self.url} answered {answer.headers.get('content-type')!r}, not {NDJSON}")
+            return _gather(self.url, task, answer)
+
+    def _request(self, method: str, path: str, body: bytes, *, accept: str) -> requests.Response:
+        self.bytes_sent += len(body)
+        headers = {"content-type": "application/json", "content-encoding": "gzip", "accept": accept}
+        times = (PROBE_SECONDS, self._seconds)
+        return self._session.request(
+            method, self.url + path, data=body, headers=headers, timeout=times, stream=True, allow_redirects=False
+        )
+
+    def _check_status(self, answer: requests.Response) -> None:
+        """Raise for what no other task would change."""
+        if answer.status_code in (429, 503):
+            raise Unavailable(f"{self.url} takes no task now: {_reason(answer).message}", gone=False)
+        if answer.status_code in (401, 403):
+            message = f"{self.url} refuses this token ({answer.status_code}): set FITLOOM_TOKEN to the endpoint's token"
+            raise ExecutorError(message)
+        if answer.is_redirect:
+            raise ExecutorError(f"{self.url} redirects to {answer.headers['location']}: give that address instead")
+        if answer.status_code in (404, 405):
+            raise ExecutorError(
+                f"{answer.url} answers {answer.status_code}: there is no fitloom endpoint at {self.url}"
+            )
+
+    def _refusal(self, task: wire.FitTask, answer: requests.Response) -> wire.Reply:
+        """The endpoint's refusal, where it concerns the task; a lost task where it concerns the endpoint."""
+        reason = _reason(answer)
+        if answer.status_code in (400, 409, 413, 422) and reason.code != "unknown":
+            return wire.Reply(task=task.task, worker=self.url, error=reason)
+        raise _LOST.get(reason.code, TaskLost)(f"{self.url} answered {answer.status_code}: {reason.message}")
+
+
+class _Token(requests.auth.AuthBase):
+    """The bearer token; set as `auth` so that a ~/.netrc cannot put something else in its place."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _session(token: str | None, patience: int) -> requests.Session:
+    retry = Retry(
+        total=None,
+        connect=2,
+        read=0,
+        other=0,
+        redirect=0,
+        status=patience,
+        status_forcelist=(429, 503),
+        allowed_methods=None,
+        backoff_factor=0.5,
+        backoff_max=30,
+        backoff_jitter=0.5,
+        retry_after_max=LONGEST_WAIT,
+        raise_on_status=False,
+    )
+    session = requests.Session()
+    session.auth = _Token(token)
+    session.headers["user-agent"] = f"fitloom (wire schema {wire.SCHEMA_VERSION})"
+    adapter = HTTPAdapter(max_retries=retry, pool_maxsize=64)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+def _offer(url: str, answer: requests.Response) -> Offer:
+    try:
+        said: dict[str, Any] = answer.json()
+        schema = said["schema"]
+        offer = Offer(
+            version=str(said["fitloom"]),
+            workers=max(1, int(said["workers"])),
+            time_limit=float(said["time_limit"]),
+            max_body_bytes=int(said["max_body_bytes"]),
+            device=str(said.get("device", "not warm yet")),
+        )
+    except (ValueError, TypeError, KeyError, requests.RequestException):
+        raise ExecutorError(
+            f"{url} answers, but not as a fitloom endpoint does ({answer.status_code}): check the address"
+        ) from None
+    if schema != wire.SCHEMA_VERSION:
+        older = "the endpoint" if str(schema) < wire.SCHEMA_VERSION else "this fitloom"
+        versions = f"wire schema {schema}, this fitloom {wire.SCHEMA_VERSION}"
+        raise ExecutorError(f"{url} (fitloom {offer.version}) speaks {versions}: update {older}")
+    return offer
+
+
+def _gather(url: str, task: wire.FitTask, answer: requests.Response) -> wire.Reply:
+    """Records from their lines, up to the summary or to where the stream breaks off."""
+    order = {point.id: index for index, point in enumerate(task.points)}
+    found: dict[str, wire.FitResult] = {}
+    trouble: FitloomError = TaskLost(f"{url} sent nothing")
+    try:
+        for line in answer.iter_lines(chunk_size=None):
+            document = json.loads(line)
+            if "summary" in document:
+                trouble = _summary_trouble(url, document["summary"])
+                break
+            result = wire.FitResult.from_record(document)
+            found[result.id] = result
+            trouble = TaskLost(f"{url} stopped after {len(found)} of {len(order)} points")
+    except (requests.RequestException, ValidationError, ValueError, TypeError, KeyError) as error:
+        trouble = TaskLost(f"{url} broke off after {len(found)} of {len(order)} points: {_cause(error)}")
+    ours = sorted((result for result in found.values() if result.id in order), key=lambda result: order[result.id])
+    if not ours and order:
+        raise trouble
+    return wire.Reply(task=task.task, worker=url, results=ours)
+
+
+def _summary_trouble(url: str, summary: dict[str, Any]) -> FitloomError:
+    error = summary.get("error") or {"code": "task_lost", "message": "no point was answered"}
+    kind = _LOST.get(error["code"], TaskLost)
+    return kind(f"{url}: {error['message']}")
+
+
+def _needs_background(reply: wire.Reply) -> bool:
+    return reply.error is not None and reply.error.code == "background_needed"
+
+
+def _reason(answer: requests.Response) -> wire.Failure:
+    """What the endpoint said; or that it was no fitloom endpoint that spoke, but something in between."""
+    try:
+        error = wire.Reply.from_bytes(answer.content).error
+    except (FitloomError, requests.RequestException):
+        error = None
+    return error or wire.Failure(code="unknown", message=f"no reply of a fitloom endpoint: {answer.reason}")
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason of a chain of network errors, which is the one people understand."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return str(reason or error) or type(error).__name__
