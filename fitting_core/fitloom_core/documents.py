@@ -83,7 +83,7 @@ def _parse(raw: bytes, name: str) -> Any:
         raise UnreadableDocument(f"{name}: is not JSON: {reason}{_hint(raw)}") from None
     try:
         document = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
-        if "\\ud" in text.lower():
+        if "\\ud" in text or "\\uD" in text:
             json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise UnreadableDocument(f"{name}: {_syntax_error(error, text)}{_hint(raw)}") from None

@@ -22,7 +22,7 @@ import jsonpointer
 
 from fitloom_core.documents import Json
 from fitloom_core.errors import InvalidPatch
-from fitloom_core.problems import pointer, shown, structure_problems
+from fitloom_core.problems import structure_problems
 from fitloom_core.schema import OPERATION_LIST
 
 
@@ -74,15 +74,28 @@ class _Copied:
 
 def _apply_one(document: Any, operation: Mapping[str, Any], copied: _Copied) -> Any:
     kind, path = operation["op"], operation["path"]
-    if kind != "test":
-        document = _unshare(document, path, copied)
+    if kind == "test":
+        return jsonpatch.apply_patch(document, [operation], in_place=True)
     if kind == "move":
-        document = _unshare(document, operation["from"], copied)
+        return _move(document, operation["from"], path, copied)
+    document = _unshare(document, path, copied)
     if kind not in ("add", "replace"):
         return jsonpatch.apply_patch(document, [operation], in_place=True)
     # jsonpatch would copy the value deeply; it is put there afterwards, shared with the patch
     document = jsonpatch.apply_patch(document, [{"op": kind, "path": path, "value": None}], in_place=True)
     return _put(document, path, operation["value"])
+
+
+def _move(document: Any, origin: str, path: str, copied: _Copied) -> Any:
+    """In two steps, because the removal shifts what the target's path runs through."""
+    source, target = jsonpointer.JsonPointer(origin), jsonpointer.JsonPointer(path)
+    value = source.resolve(document)
+    if source == target:
+        return document
+    if target.contains(source):
+        raise jsonpatch.JsonPatchConflict("a value cannot be moved into itself")
+    document = _apply_one(document, {"op": "remove", "path": origin}, copied)
+    return _apply_one(document, {"op": "add", "path": path, "value": value}, copied)
 
 
 def _unshare(document: Any, path: str, copied: _Copied) -> Any:
@@ -108,6 +121,6 @@ def _message(index: int, operation: Mapping[str, Any], error: Exception) -> str:
     origin = f" from {operation['from']!r}" if "from" in operation else ""
     reason = str(error) if isinstance(error, _DOES_NOT_APPLY[:2]) else f"{type(error).__name__}: {error}"
     return (
-        f"operation {pointer((index,))} ({operation['op']} {operation['path']!r}{origin}) does not apply: "
-        f"{shown(reason)}; check that the patch was made for this workspace"
+        f"operation {index} (counted from 0), {operation['op']} {operation['path']!r}{origin}, does not apply: "
+        f"{reason[:200]}; check that the patch was made for this workspace"
     )

@@ -59,7 +59,7 @@ _FORMS = {
 
 def _sentence(top: Loc, error: dict[str, Any]) -> str:
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
-    loc = top + _untagged(error["loc"])
+    loc = _untagged(top + error["loc"])
     if kind == "missing":
         return f"{_place(loc[:-1])}: the key {loc[-1]!r} is missing; add it"
     if kind == "extra_forbidden":
@@ -75,7 +75,7 @@ def _sentence(top: Loc, error: dict[str, Any]) -> str:
         wanted = context.get("min_length", context.get("max_length"))
         return f"{_place(loc)}: has {context['actual_length']} entries; {limit} {wanted} needed"
     if kind == "value_error":
-        return f"{_place(loc)}: {context['error']}"
+        return f"{_place(loc)}: {context['error']}, not {shown(value)}"
     return f"{_place(loc)}: {_FORMS.get(kind, error['msg'])}, not {shown(value)}"
 
 

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NotRequired, Union
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, with_config
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    with_config,
+)
 from typing_extensions import TypedDict
 
 MODIFIER_TYPES = ("histosys", "lumi", "normfactor", "normsys", "shapefactor", "shapesys", "staterror")
@@ -210,12 +219,22 @@ Operation = Annotated[
 ]
 
 
+def _one_sentence(value: Any, number_or_text: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return number_or_text(value)
+    except ValidationError:
+        raise ValueError("must be a finite number or a string") from None
+
+
+Value = Annotated[Number | Text, WrapValidator(_one_sentence)]
+
+
 @with_config(_OPEN)
 class PatchMetadata(TypedDict):
     """A patch's name and its value for each label."""
 
     name: Word
-    values: list[Number | Text]
+    values: list[Value]
 
 
 @with_config(_CLOSED)
@@ -235,7 +254,7 @@ class References(TypedDict):
 
 def _not_empty(digests: Mapping[str, str]) -> Mapping[str, str]:
     if not digests:
-        raise ValueError("holds no digest; give md5 or sha256")
+        raise ValueError("must hold a digest, md5 or sha256")
     return digests
 
 
