@@ -7,10 +7,12 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+HALF_A_PAIR = "\ud800"
 JUNK: list[Any] = [
-    None, True, False, 0, 1, -1, -0.5, 1e308, 1e-320, math.nan, math.inf, -math.inf, 10**400,
-    "", "x", "lumi", "mu", "histosys", "normsys", "staterror", "\ud800", [], {}, [[]], [1.0], ["a"], {"a": 1}, [0.0] * 50,
-]  # fmt: skip
+    *[None, True, False, [], {}, [[]], [1.0], ["a"], {"a": 1}, [0.0] * 50],
+    *[0, 1, -1, -0.5, 1e308, 1e-320, math.nan, math.inf, -math.inf, 10**400],
+    *["", "x", "lumi", "mu", "histosys", "normsys", "staterror", HALF_A_PAIR],
+]
 
 
 def mutate(document: Any, random: Random) -> Any:
@@ -20,7 +22,7 @@ def mutate(document: Any, random: Random) -> Any:
         key = random.choice(list(copy) if isinstance(copy, dict) else range(len(copy)))
         copy[key] = mutate(copy[key], random)
         return copy
-    return random.choice(_CHANGES[type(document)] if type(document) in _CHANGES else [_junk])(document, random)
+    return random.choice(_CHANGES.get(type(document), [_junk]))(document, random)
 
 
 def _junk(_: Any, random: Random) -> Any:
