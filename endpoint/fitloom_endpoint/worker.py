@@ -16,38 +16,49 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fitloom_core import wire
+from fitloom_core.diagnose import cpu_share
 from fitloom_core.errors import InputError
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NPROC")
+"""NPROC is XLA's own."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where one worker runs: its cores or its GPU, and where compiled programs are kept."""
+    """Where one worker runs: its threads, the cores it is bound to if any, its GPU if any."""
 
     index: int
+    threads: int = 1
     cores: tuple[int, ...] = ()
     gpu: int | None = None
     cache: Path | None = None
+    """Where compiled programs are kept; None takes the user's cache folder."""
 
 
 def place_workers(workers: int, device: str = "auto", cache: Path | None = None) -> list[Placement]:
     """Share this node between workers: one a GPU, or one a core, unless told how many.
 
-    Cores are dealt out in blocks of neighbours; with more workers than cores, cores are shared.
+    Cores are dealt out in blocks of neighbours. Under a container's quota of time nobody is bound to cores: the
+    neighbouring containers see the same ones and would choose the same.
 
     Raises:
         InputError: a GPU is asked for and none is visible.
     """
     gpus = 0 if device == "cpu" else visible_gpus()
     if device == "gpu" and not gpus:
-        raise InputError(
-            "--device gpu, but no NVIDIA GPU is visible with JAX's CUDA plugin installed: see fitloom-endpoint doctor"
-        )
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    count = workers or gpus or len(cores) or os.cpu_count() or 1
+        raise InputError("--device gpu, but no NVIDIA GPU is visible to JAX's CUDA plugin: see fitloom-endpoint doctor")
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    quota = cpu_share()
+    usable = len(cores) if quota is None else max(1, min(len(cores), int(quota)))
+    count = workers or gpus or usable
     return [
-        Placement(index, cores=_share(cores, index, count), gpu=index % gpus if gpus else None, cache=cache)
+        Placement(
+            index,
+            threads=max(1, usable // count),
+            cores=_share(cores, index, count) if quota is None else (),
+            gpu=index % gpus if gpus else None,
+            cache=cache,
+        )
         for index in range(count)
     ]
 
@@ -64,9 +75,8 @@ def visible_gpus() -> int:
 
 def environment(placement: Placement, current: Mapping[str, str]) -> dict[str, str]:
     """The variables that pin a worker's threads and device; a person's own XLA flags are kept."""
-    threads = str(max(1, len(placement.cores)))
-    pinned = dict.fromkeys(_THREADS, threads)
-    if threads == "1":
+    pinned = dict.fromkeys(_THREADS, str(placement.threads))
+    if placement.threads == 1:
         flags = current.get("XLA_FLAGS", "")
         pinned["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
     if placement.gpu is None:
@@ -136,8 +146,6 @@ def small_task() -> wire.FitTask:
 
 
 def _share(cores: list[int], index: int, workers: int) -> tuple[int, ...]:
-    if not cores:
-        return ()
     if workers >= len(cores):
         return (cores[index % len(cores)],)
     return tuple(cores[len(cores) * index // workers : len(cores) * (index + 1) // workers])

@@ -68,6 +68,15 @@ def examine(extra: Iterable[Finding] = ()) -> Report:
     return Report((_python(), *_numerics(), _cores(), _memory(), _disk(), *_extras(), *extra))
 
 
+def cpu_share() -> float | None:
+    """Cores' worth of time that the control group allows; None without such a limit."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return None if quota == "max" else float(quota) / float(period)
+    except (OSError, ValueError):
+        return None
+
+
 def _line(finding: Finding, width: int) -> str:
     mark = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}[finding.level]
     advice = f"\n{'':{width + 8}}-> {finding.advice}" if finding.advice else ""
@@ -141,7 +150,7 @@ def _cache(found: Mapping[str, Any]) -> Finding:
 def _cores() -> Finding:
     total = os.cpu_count() or 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else total
-    share = _cpu_share()
+    share = cpu_share()
     value = f"{usable} of {total} usable" + ("" if share is None else f", limited to {share:g} by the container")
     if share is not None and share < usable:
         return Finding(
@@ -174,15 +183,6 @@ def _extras() -> list[Finding]:
     missing = sorted(set(EXTRAS) - set(there))
     advice = "" if not missing else f"if you need them: pip install 'fitloom[{','.join(missing)}]'"
     return [Finding("extras", "note" if missing else "ok", ", ".join(there) or "none", advice)]
-
-
-def _cpu_share() -> float | None:
-    """Cores' worth of time that the control group allows; None without such a limit."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return None if quota == "max" else float(quota) / float(period)
-    except (OSError, ValueError):
-        return None
 
 
 def _free_memory() -> int | None:

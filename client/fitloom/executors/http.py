@@ -1,7 +1,8 @@
 """The executor of HTTP endpoints: one or several addresses, tasks to the least busy, on to others when one is gone.
 
 Settings: ``urls`` (addresses, or ``{"url": …, "token": …}``), ``token`` (else FITLOOM_TOKEN), ``timeout`` in
-seconds for an answer, ``patience`` (how often to come back when told to wait), ``name``.
+seconds for an answer, ``patience`` (how often to come back when told to wait), ``slots`` (tasks at once, where one
+address stands for several replicas), ``name``.
 """
 
 from __future__ import annotations
@@ -40,12 +41,13 @@ def open_pool(settings: Settings) -> Pool:
     addresses = _addresses(settings)
     patience = int(settings.get("patience", PATIENCE_ALONE if len(addresses) == 1 else PATIENCE_IN_COMPANY))
     endpoints = _greet_all([Endpoint(url, token, seconds=timeout, patience=patience) for url, token in addresses])
-    executor = HttpExecutor(endpoints)
     offers = [endpoint.offer for endpoint in endpoints if endpoint.offer is not None]
+    slots = int(settings.get("slots") or sum(offer.workers for offer in offers))
+    executor = HttpExecutor(endpoints, lanes=2 * slots)
     return Pool(
         name=str(settings.get("name", "http")),
         executor=executor,
-        slots=sum(offer.workers for offer in offers),
+        slots=slots,
         max_task_bytes=min((offer.max_body_bytes for offer in offers), default=None),
         lease_seconds=timeout,
         describe={"kind": "http", "endpoints": [endpoint.describe() for endpoint in endpoints]},
@@ -56,12 +58,11 @@ def open_pool(settings: Settings) -> Pool:
 class HttpExecutor(Executor):
     """Runs `fitloom_core.entry.run`, and nothing else, on endpoints."""
 
-    def __init__(self, endpoints: list[Endpoint]) -> None:
-        """Spread tasks over these endpoints."""
+    def __init__(self, endpoints: list[Endpoint], *, lanes: int) -> None:
+        """Spread tasks over these endpoints, so many at once."""
         self._endpoints = endpoints
         self._choosing = threading.Lock()
         self._backgrounds: OrderedDict[str, str] = OrderedDict()
-        lanes = 2 * sum(endpoint.workers for endpoint in endpoints)
         self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="fitloom-http")
 
     @property

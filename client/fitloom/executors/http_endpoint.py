@@ -24,6 +24,8 @@ from fitloom_core.errors import ExecutorError, FitloomError, TaskLost, TimeLimit
 
 NDJSON = "application/x-ndjson"
 PROBE_SECONDS = 10.0
+GREETING_SECONDS = 120.0
+"""An endpoint that was scaled to zero starts on the first request."""
 LONGEST_WAIT = 120
 REST_AFTER_FAILURE = 15.0
 """An endpoint that did not answer is left alone for so many seconds."""
@@ -94,7 +96,8 @@ class Endpoint:
             ExecutorError: somebody answers who will not do.
         """
         try:
-            answer = self._session.get(f"{self.url}/v1/version", timeout=PROBE_SECONDS, allow_redirects=False)
+            times = (PROBE_SECONDS, GREETING_SECONDS)
+            answer = self._session.get(f"{self.url}/v1/version", timeout=times, allow_redirects=False)
         except requests.RequestException as error:
             raise Unavailable(f"{self.url} does not answer: {_cause(error)}", gone=True) from None
         self._check_status(answer)
@@ -114,11 +117,10 @@ class Endpoint:
         try:
             if content is not None:
                 self._stage(task.background.digest, content)
-            reply = self._send(task)
+            reply = self._send(task, None)
             if content is not None and _needs_background(reply):
-                self._staged.discard(task.background.digest)
-                self._stage(task.background.digest, content)
-                reply = self._send(task)
+                # Dropped since, or another replica behind the same address: this one gets it with the task.
+                reply = self._send(task, content)
             return reply
         except requests.RequestException as error:
             if self.answers():
@@ -149,9 +151,10 @@ class Endpoint:
                 raise TaskLost(f"{self.url} did not take the background: {_reason(answer)}")
             self._staged.add(digest)
 
-    def _send(self, task: wire.FitTask) -> wire.Reply:
-        lean = task.model_copy(update={"background": wire.Background(digest=task.background.digest)})
-        with self._request("POST", "/v1/fit", gzip.compress(lean.to_bytes(), 6, mtime=0), accept=NDJSON) as answer:
+    def _send(self, task: wire.FitTask, content: str | None) -> wire.Reply:
+        background = wire.Background(digest=task.background.digest, content=content)
+        body = gzip.compress(task.model_copy(update={"background": background}).to_bytes(), 6, mtime=0)
+        with self._request("POST", "/v1/fit", body, accept=NDJSON) as answer:
             self._check_status(answer)
             if not answer.ok:
                 return self._refusal(task, answer)
