@@ -129,6 +129,11 @@ class Campaign:
         return self._paused
 
     @property
+    def total(self) -> int:
+        """How many points there are."""
+        return len(self._points)
+
+    @property
     def wake_at(self) -> float:
         """When something is due even if nothing happens: a lease that ends, a delay that is over."""
         leases = [task.deadline for task in self._tasks.values() if not task.overdue]
@@ -159,7 +164,7 @@ class Campaign:
 
     def _pool_down(self, event: life.PoolDown, now: float) -> None:
         pool = self._pools.setdefault(event.pool, _Pool(0, inf, None, up=False, coming=True))
-        if pool.up or pool.coming:
+        if pool.up != event.never_up:
             self._lose_pool(event.pool, event.message, now)
 
     def _running(self, event: life.Running, now: float) -> None:

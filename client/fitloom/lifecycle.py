@@ -33,10 +33,11 @@ class PoolUp:
 
 @dataclass(frozen=True)
 class PoolDown:
-    """A pool is gone, and with it what it had in hand."""
+    """A pool is gone, and with it what it had in hand; or it could not even be opened."""
 
     pool: str
     message: str = ""
+    never_up: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ RULES = {
     "bad_reply": Rule(attempts=3, delay=0.5),
     "timeout": Rule(attempts=2),
     "pool_down": Rule(attempts=3, split_from=2, isolate_from=2),
-    "too_large": Rule(attempts=1),
+    "too_large": Rule(attempts=2),
     "internal": Rule(attempts=2),
 }
 """Failures of the way to a worker or of the worker itself. Any other code is the worker's own refusal."""

@@ -1,0 +1,108 @@
+"""This machine: threads of this process, or processes of their own where more workers are wanted.
+
+JAX gives Python's lock back while compiled code runs, so threads fit side by side and share one compiled program and one
+background. Processes cost a start of two seconds each and pay from about four workers on; each has its threads pinned.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from fitloom.executors import Pool
+from fitloom_core.errors import InputError
+
+MOST_THREADS = 4
+"""Up to so many workers are threads of this process unless settings say otherwise."""
+LEASE = 3600.0
+"""Generous: the time also passes while a task waits for its turn, and a fit is bounded by itself."""
+
+_ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NPROC": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+}
+
+
+def open_pool(settings: Mapping[str, Any]) -> Pool:
+    """Workers on this machine.
+
+    Settings: ``workers`` (one a core), ``processes`` (true or false; by the number of workers), ``lease_seconds``, ``name``.
+
+    Raises:
+        InputError: a setting that cannot be used.
+    """
+    workers = _workers(settings.get("workers"))
+    processes = settings.get("processes")
+    processes = workers > MOST_THREADS if processes is None else bool(processes)
+    executor = _processes(workers) if processes else ThreadPoolExecutor(workers, thread_name_prefix="fit")
+    return Pool(
+        name=str(settings.get("name") or "local"),
+        executor=executor,
+        slots=workers,
+        lease_seconds=float(settings.get("lease_seconds") or LEASE),
+        describe={"kind": "local", "workers": workers, "processes": processes},
+        close=partial(_close, executor),
+    )
+
+
+def warm_up() -> threading.Thread:
+    """Begin to import the numerics while something else is being read."""
+    thread = threading.Thread(target=_import_numerics, name="warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def _import_numerics() -> None:
+    with suppress(Exception):  # whoever needs it next gets the real message
+        import fitloom_core.entry  # noqa: F401
+
+
+def _workers(given: Any) -> int:
+    if given is None:
+        return _cores()
+    with suppress(TypeError, ValueError):
+        if int(given) > 0:
+            return int(given)
+    raise InputError(f"workers must be a whole number of at least 1, not {given!r}")
+
+
+def _cores() -> int:
+    """Cores that this process may use, which in a batch job are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _processes(workers: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+
+
+def _start_worker() -> None:
+    """Inside a fresh worker process, before anything numeric is imported."""
+    os.environ.update(_ONE_THREAD)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _import_numerics()
+
+
+def _end_with_parent() -> None:
+    """A worker whose driver was killed must not stay behind."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _close(executor: Executor) -> None:
+    executor.shutdown(wait=False, cancel_futures=True)
+    for process in list((getattr(executor, "_processes", None) or {}).values()):
+        process.terminate()
