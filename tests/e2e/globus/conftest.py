@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from globus_harness import Broker, Endpoint, Stack, port_is_free
 
 

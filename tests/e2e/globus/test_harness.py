@@ -8,9 +8,9 @@ import uuid
 import pytest
 from globus_compute_sdk import Client, Executor
 from globus_compute_sdk.serialize import ComputeSerializer, JSONData
-from globus_harness import Endpoint, Stack
 
 from fitloom_core.envelope import HELLO, REMOTE_NAME, REMOTE_SOURCE
+from globus_harness import Endpoint, Stack
 
 pytestmark = [pytest.mark.globus, pytest.mark.xdist_group("globus")]
 
