@@ -67,15 +67,16 @@ def answer(text: str) -> str:
     """What a worker says to a sealed task; or, to `HELLO`, who it is."""
     if text == HELLO:
         return json.dumps(hello())
+    from fitloom_core import entry
+
     try:
         raw = unseal(text)
     except InvalidTask as error:
         failure = wire.Failure(code=error.code, message=error.message)
-        return seal(wire.Reply(task="", worker=_name(), error=failure).to_bytes())
-    from fitloom_core import entry
+        return seal(wire.Reply(task="", worker=entry.worker_name(), error=failure).to_bytes())
 
     folder = os.environ.get("FITLOOM_STAGING")
-    return seal(entry.run(Staging(folder).complete(raw) if folder else raw))
+    return seal(Staging(folder).run(raw, entry.run) if folder else entry.run(raw))
 
 
 def hello() -> dict[str, str | int]:
@@ -95,7 +96,3 @@ def release() -> str:
         return version("fitloom")
     except PackageNotFoundError:
         return "unknown"
-
-
-def _name() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"

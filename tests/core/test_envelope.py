@@ -72,29 +72,47 @@ def test_the_registered_source_is_the_function_that_answers() -> None:
     assert json.loads(function(HELLO))["schema"] == wire.SCHEMA_VERSION
 
 
+class Worker:
+    """Stands where the fit is: notes what it is given, and answers well or with an error."""
+
+    def __init__(self, error: wire.Failure | None = None) -> None:
+        self.error = error
+        self.given: list[bytes] = []
+
+    def __call__(self, raw: bytes) -> bytes:
+        self.given.append(raw)
+        return wire.Reply(task="t1", error=self.error).to_bytes()
+
+
 def test_a_background_that_came_once_is_there_for_every_worker(tmp_path: Path) -> None:
-    assert Staging(tmp_path / "new").complete(task("packed")) == task("packed")
-    completed = Staging(tmp_path / "new").complete(task(None))
-    assert content_of(completed) == "packed"
+    first, second = Worker(), Worker()
+    Staging(tmp_path / "new").run(task("packed"), first)
+    Staging(tmp_path / "new").run(task(None), second)
+    assert first.given == [task("packed")]
+    assert content_of(second.given[0]) == "packed"
 
 
-def test_a_background_that_never_came_is_left_open(tmp_path: Path) -> None:
-    assert Staging(tmp_path).complete(task(None)) == task(None)
+def test_a_background_that_a_worker_refused_is_not_kept(tmp_path: Path) -> None:
+    Staging(tmp_path).run(task("forged"), Worker(wire.Failure(code="digest_mismatch", message="another one")))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("raw", [task(None), b"", b"[]", b"{}", b'{"background": 3}', b'{"background": {"digest": 3}}'])
+def test_what_needs_nothing_from_the_folder_passes_untouched(tmp_path: Path, raw: bytes) -> None:
+    worker = Worker()
+    Staging(tmp_path).run(raw, worker)
+    assert worker.given == [raw]
 
 
 @pytest.mark.parametrize("digest", ["../../etc/passwd", "", DIGEST.upper(), DIGEST + "\n"])
 def test_a_digest_that_is_none_touches_no_file(tmp_path: Path, digest: str) -> None:
-    raw = task("packed", digest)
-    assert Staging(tmp_path).complete(raw) == raw
+    Staging(tmp_path).run(task("packed", digest), Worker())
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b'{"background": 3}', b'{"background": {"digest": 3}}', b"\xff"])
-def test_what_is_no_task_passes_untouched(tmp_path: Path, raw: bytes) -> None:
-    assert Staging(tmp_path).complete(raw) == raw
 
 
 def test_a_folder_that_cannot_be_written_hurts_nobody(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert Staging(tmp_path / "file").complete(task("packed")) == task("packed")
-    assert Staging(tmp_path / "file").complete(task(None)) == task(None)
+    worker = Worker()
+    Staging(tmp_path / "file").run(task("packed"), worker)
+    Staging(tmp_path / "file").run(task(None), worker)
+    assert worker.given == [task("packed"), task(None)]
