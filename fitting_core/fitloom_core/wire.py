@@ -69,7 +69,7 @@ class Point(_Wire):
     pallet: str
     region: str | None = None
     name: str
-    values: dict[str, float | str] = {}
+    values: dict[str, int | float | str] = {}
     patch: list[Json]
 
 
@@ -133,7 +133,7 @@ class FitResult(_Wire):
     pallet: str
     region: str | None = None
     name: str
-    values: dict[str, float | str] = {}
+    values: dict[str, int | float | str] = {}
     id: str
     status: Status
     mu: float
