@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from knative_models import Service, Trigger
 from pydantic import ValidationError
 from typer.main import get_command
 
@@ -11,6 +10,7 @@ from fitloom_endpoint.cli import app
 from fitloom_endpoint.cloudevents import TASK_TYPE
 from fitloom_endpoint.http import create_app
 from fitloom_endpoint.settings import Settings
+from knative_models import Service, Trigger
 
 FOLDERS = ["knative/base", "knative/overlays/eventing"]
 
