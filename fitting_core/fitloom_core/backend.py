@@ -15,6 +15,9 @@ import jax
 from platformdirs import user_cache_path
 
 jax.config.update("jax_enable_x64", True)
+# A program runs in the thread that called it: with asynchronous dispatch, two threads' programs can wait for each
+# other's place in XLA's pool for ever.
+jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 CACHE_VARIABLE = "FITLOOM_COMPILATION_CACHE"
 

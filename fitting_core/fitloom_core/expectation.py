@@ -10,7 +10,7 @@ lumi) and bin-local factors gamma (staterror, shapesys, shapefactor). The bin ex
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -88,16 +88,6 @@ def rates(model: Prepared, settings: Settings, theta: Float[Array, "free"]) -> R
     if settings.clip_bin_data is not None:
         total = jnp.where(arrays.present.max(axis=-1) > 0, jnp.maximum(total, settings.clip_bin_data), 0.0)
     return Rates(additive, product, sample, total, even, factors)
-
-
-def expected_samples(arrays: Any, settings: Settings, theta: Float[Array, "free"]) -> Float[Array, "bin slot"]:
-    """Expected rate of each sample in each bin."""
-    return rates(prepare(arrays, settings), settings, theta).sample
-
-
-def expected_bins(arrays: Any, settings: Settings, theta: Float[Array, "free"]) -> Float[Array, "bin"]:
-    """Expected rate of each bin."""
-    return rates(prepare(arrays, settings), settings, theta).total
 
 
 def away_from_zero(value: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -27,7 +27,8 @@ from fitloom_core.blocks import Block, BlockCache, Vector
 from fitloom_core.errors import InvalidModel
 from fitloom_core.parameters import Channel, ParameterSet, parameter_sets
 
-Anything = Any
+Numbers = Any
+"""An array of NumPy or JAX, or a tracer: the leaves of a model."""
 
 
 class ModelArrays(NamedTuple):
@@ -37,39 +38,39 @@ class ModelArrays(NamedTuple):
     (global parameters), ``loc`` (local parameters of a bin), ``free`` (all, internal order).
     """
 
-    nominal: Anything
+    nominal: Numbers
     """Yields [bin slot]."""
-    up: Anything
+    up: Numbers
     """Histosys shift at +1 sigma, I+ - I0 [bin slot par]."""
-    down: Anything
+    down: Numbers
     """Histosys shift at -1 sigma, I0 - I- [bin slot par]."""
-    norm_hi: Anything
+    norm_hi: Numbers
     """Normsys factor at +1 sigma, 1 where none [group slot par]."""
-    norm_lo: Anything
+    norm_lo: Numbers
     """Normsys factor at -1 sigma, 1 where none [group slot par]."""
-    scale: Anything
+    scale: Numbers
     """1 where the parameter itself is a factor: normfactor, lumi, shared shapefactor [group slot par]."""
-    bin_group: Anything
+    bin_group: Numbers
     """1 where a bin belongs to a group [bin group]."""
-    local: Anything
+    local: Numbers
     """1 where a local parameter multiplies the sample [bin slot loc]."""
-    present: Anything
+    present: Numbers
     """1 where a sample stands in the slot [bin slot]."""
-    start: Anything
+    start: Numbers
     """Suggested initial values [free]."""
-    width: Anything
+    width: Numbers
     """Pre-fit uncertainties, 1 for unconstrained parameters [free]."""
-    lower: Anything
+    lower: Numbers
     """Lower bounds [free]."""
-    upper: Anything
+    upper: Numbers
     """Upper bounds [free]."""
-    fixed: Anything
+    fixed: Numbers
     """1 where a parameter is held [free]."""
-    normal: Anything
+    normal: Numbers
     """(width / sigma)^2 of a Gaussian constraint, 0 where none [free]."""
-    tau: Anything
+    tau: Numbers
     """tau of a Poisson constraint Pois(a | tau gamma), 0 where none [free]."""
-    center: Anything
+    center: Numbers
     """Parameter value at which the constraint of the nominal auxiliary data peaks [free]."""
 
 
@@ -87,10 +88,6 @@ class Dims:
     def free(self) -> int:
         """Length of the internal parameter vector."""
         return self.pars + self.bins * self.locs
-
-    def fits(self, other: Dims) -> bool:
-        """Whether a model of the other size fits into this one."""
-        return all(mine >= theirs for mine, theirs in zip(_sizes(self), _sizes(other), strict=True))
 
     def union(self, other: Dims) -> Dims:
         """The smallest size that holds both."""
@@ -155,21 +152,21 @@ class Layout:
 
     def __init__(self) -> None:
         self.cache = BlockCache()
-        self._structures: dict[Any, tuple[Structure, list[tuple[tuple[Block, ...], ModelArrays]]]] = {}
+        self._structures: dict[Any, Structure] = {}
 
-    def lay_out(self, spec: Mapping[str, Any]) -> tuple[Structure, tuple[Channel, ...]]:
-        """Structure and blocks of a model specification (``channels`` and ``parameters``).
+    def lay_out(self, spec: Mapping[str, Any], dims: Dims | None = None) -> tuple[Structure, tuple[Channel, ...]]:
+        """Structure and blocks of a model specification (``channels`` and ``parameters``), at least of the given size.
 
         Raises:
             InvalidModel: no channels, or what `parameter_sets` raises.
         """
         channels = self._channels(spec["channels"])
         configs = spec.get("parameters") or []
-        key = (tuple((name, *(block.key for block in blocks)) for name, _, blocks in channels), _freeze(configs))
-        kept = self._structures.get(key)
-        if kept is None:
-            kept = self._structures[key] = (make_structure(channels, configs), [])
-        return kept[0], channels
+        key = (tuple((name, *(block.key for block in blocks)) for name, _, blocks in channels), _freeze(configs), dims)
+        structure = self._structures.get(key)
+        if structure is None:
+            structure = self._structures[key] = make_structure(channels, configs, dims)
+        return structure, channels
 
     def _channels(self, documents: Sequence[Mapping[str, Any]]) -> tuple[Channel, ...]:
         if not documents:
@@ -191,7 +188,9 @@ def _freeze(value: Any) -> Any:
     return tuple(map(_freeze, value)) if isinstance(value, list | tuple) else value
 
 
-def make_structure(channels: Sequence[Channel], configs: Sequence[Mapping[str, Any]]) -> Structure:
+def make_structure(
+    channels: Sequence[Channel], configs: Sequence[Mapping[str, Any]], at_least: Dims | None = None
+) -> Structure:
     """Decide where everything stands."""
     sets = parameter_sets(channels, configs)
     stops = np.cumsum([bins for _, bins, _ in channels])
@@ -202,7 +201,7 @@ def make_structure(channels: Sequence[Channel], configs: Sequence[Mapping[str, A
     column = _columns(sets, cells)
     pars = sum(one.size for one in sets if one.name in column)
     raw = Dims(int(stops[-1]), max(len(blocks) for _, _, blocks in channels), groups_of[-1].stop, pars, locs)
-    dims = pad(raw)
+    dims = pad(raw) if at_least is None else pad(raw).union(at_least)
     offsets = np.cumsum([0, *(one.size for one in sets)])
     structure = Structure(
         channels=tuple(name for name, _, _ in channels),
@@ -230,10 +229,10 @@ def make_structure(channels: Sequence[Channel], configs: Sequence[Mapping[str, A
 def pad(dims: Dims) -> Dims:
     """Round sizes up to a few, so that similar models share a compiled program."""
     return Dims(
-        _step(dims.bins, (4, 8, 16, 32, 64, 128)),
+        _step(dims.bins, (8, 16, 32, 64, 128)),
         _step(dims.slots, (2, 4, 6, 8, 10, 12, 16, 24, 32)),
-        _step(dims.groups, (1, 2, 4, 8, 16, 32, 64, 128)),
-        _step(dims.pars, (4, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128)),
+        _step(dims.groups, (4, 8, 16, 32, 64, 128)),
+        _step(dims.pars, (8, 16, 32, 48, 64, 80, 96, 112, 128)),
         _step(dims.locs, (1, 2, 4, 6, 8, 12, 16, 24, 32)),
     )
 
@@ -310,7 +309,7 @@ def _positions(
 
 def _fill_template(structure: Structure, channels: Sequence[Channel]) -> None:
     """What does not depend on values: incidence of factors, groups and local parameters; parameter defaults."""
-    arrays, dims = structure.template, structure.dims
+    arrays = structure.template
     for c, (_, bins, blocks) in enumerate(channels):
         span, groups = structure.bins_of[c], structure.groups_of[c]
         one_group = groups.stop - groups.start == 1
@@ -338,7 +337,6 @@ def _fill_template(structure: Structure, channels: Sequence[Channel]) -> None:
             arrays.normal[where] = 1
             arrays.width[where] = 1.0 if one.sigmas is None else one.sigmas
         arrays.center[where] = _center(one)
-    del dims
 
 
 def _center(one: ParameterSet) -> Any:
@@ -349,12 +347,7 @@ def _center(one: ParameterSet) -> Any:
 
 
 def fill(structure: Structure, channels: Sequence[Channel], arrays: ModelArrays) -> None:
-    """Write a model's values into arrays (one model's, of at least the structure's size, template copied in).
-
-    Raises:
-        InvalidModel: a bin that expects nothing at the suggested initial values cannot be told here; values
-            that are not finite are.
-    """
+    """Write a model's values into a copy of its structure's template."""
     for c, (_, _, blocks) in enumerate(channels):
         for m, block in enumerate(blocks):
             fill_block(structure, c, m, block, arrays)

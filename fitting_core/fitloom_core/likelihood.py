@@ -77,10 +77,30 @@ def deviance(model: Prepared, settings: Settings, data: FitData, z: Float[Array,
     """-2 ln L less its saturated value; infinite where a bin expects nothing or less but has seen something."""
     arrays = model.arrays
     total = rates(model, settings, theta_of(arrays, z)).total
+    return _value(arrays, data, total, z - data.center)
+
+
+def _value(
+    arrays: ModelArrays, data: FitData, total: Float[Array, "bin"], pull: Float[Array, "free"]
+) -> Float[Array, ""]:
     main = half_deviance(data.observed, total - data.observed).sum()
-    pull = z - data.center
     poisson = half_deviance(arrays.tau * _peak(arrays, data), arrays.tau * arrays.width * pull)
     return 2 * main + (arrays.normal * pull * pull).sum() + 2 * jnp.where(arrays.tau > 0, poisson, 0.0).sum()
+
+
+def log_saturated(arrays: ModelArrays, data: FitData) -> Float[Array, ""]:
+    """ln L of a model that expects exactly the data: what the deviance leaves out of -2 ln L."""
+    sigma = arrays.width / jnp.sqrt(jnp.where(arrays.normal > 0, arrays.normal, 1.0))
+    normal = jnp.where(arrays.normal > 0, -jnp.log(sigma) - 0.5 * jnp.log(2 * jnp.pi), 0.0)
+    poisson = jnp.where(arrays.tau > 0, _log_poisson_peak(arrays.tau * _peak(arrays, data)), 0.0)
+    return _log_poisson_peak(data.observed).sum() + normal.sum() + poisson.sum()
+
+
+def _log_poisson_peak(n: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """ln Pois(n | n); by Stirling's series where n ln n - n - ln n! would cancel."""
+    large = jnp.maximum(n, 1e3)
+    series = -0.5 * jnp.log(2 * jnp.pi * large) - 1 / (12 * large) + 1 / (360 * large**3)
+    return jnp.where(n > 1e3, series, xlogy(n, n) - n - gammaln(n + 1))
 
 
 def _peak(arrays: ModelArrays, data: FitData) -> Float[Array, "free"]:
@@ -134,13 +154,17 @@ def expand(model: Prepared, settings: Settings, data: FitData, z: Float[Array, "
         jnp.einsum("bk,b,bp->bkp", jacobian_local, bend, jacobian),
         jnp.einsum("bk,b,bl->bkl", jacobian_local, bend, jacobian_local) + diagonal_local[..., None] * identity_local,
     )
-    main = half_deviance(n, nu - n).sum()
-    poisson = half_deviance(arrays.tau * _peak(arrays, data), arrays.tau * arrays.width * pull)
-    value = 2 * main + (arrays.normal * pull * pull).sum() + 2 * jnp.where(arrays.tau > 0, poisson, 0.0).sum()
-    return Expansion(value, gradient, fisher, curvature)
+    return Expansion(_value(arrays, data, nu, pull), gradient, fisher, curvature)
 
 
-def _unclipped(settings, sample, product, nu, slope, bend):  # type: ignore[no-untyped-def]
+def _unclipped(
+    settings: Settings,
+    sample: Float[Array, "bin slot"],
+    product: Float[Array, "bin slot"],
+    nu: Float[Array, "bin"],
+    slope: Float[Array, "bin"],
+    bend: Float[Array, "bin"],
+) -> tuple[Float[Array, "bin slot"], Float[Array, "bin"], Float[Array, "bin"]]:
     """Where clipping holds a rate, its derivatives vanish."""
     if settings.clip_sample_data is not None:
         product = jnp.where(sample >= settings.clip_sample_data, product, 0.0)

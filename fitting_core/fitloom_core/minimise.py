@@ -28,9 +28,9 @@ import jax.numpy as jnp
 from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Bool, Float, Int
 
-from fitloom_core.expectation import Prepared, Settings, prepare, split
+from fitloom_core.expectation import Prepared, Settings, prepare, rates
 from fitloom_core.layout import ModelArrays
-from fitloom_core.likelihood import Expansion, FitData, Hessian, deviance, expand
+from fitloom_core.likelihood import Expansion, FitData, deviance, expand, log_saturated, theta_of
 
 EDM_GOAL = 1e-14
 KKT_GOAL = 1e-6
@@ -52,6 +52,10 @@ class Outcome(NamedTuple):
     """Whether the Hessian is positive definite on the free parameters."""
     iterations: Int[Array, ""]
     converged: Bool[Array, ""]
+    nll: Float[Array, ""]
+    """-ln L at z, with all constants."""
+    expected: Float[Array, "bin"]
+    """Expected rates at z: the main part of an Asimov data set."""
 
 
 class _State(NamedTuple):
@@ -99,7 +103,9 @@ def minimise(
         return _iterate(model, settings, data, lower, upper, held, state)
 
     end = jax.lax.while_loop(running, iterate, start)
-    return Outcome(end.z, end.value, end.kkt, end.edm, end.positive_definite, end.iterations, end.converged)
+    nll = end.value / 2 - log_saturated(arrays, data)
+    expected = rates(model, settings, theta_of(arrays, end.z)).total
+    return Outcome(end.z, end.value, end.kkt, end.edm, end.positive_definite, end.iterations, end.converged, nll, expected)
 
 
 def _iterate(
@@ -164,8 +170,8 @@ def newton_step(
         exact: 1 for the exact Hessian, 0 for its expected-information part.
     """
     shared, mixed, local = jax.tree.map(lambda fisher, rest: fisher + exact * rest, at.fisher, at.curvature)
-    on, on_local = (part.astype(float) for part in _split_like(shared, mixed, free))
-    gradient, gradient_local = _split_like(shared, mixed, at.gradient * free)
+    on, on_local = _parts(mixed, free.astype(float))
+    gradient, gradient_local = _parts(mixed, at.gradient * free)
     mixed = mixed * on_local[..., None] * on
     local = _masked(local, on_local, damping)
     half_local, exists_local = _factor(local)
@@ -180,8 +186,9 @@ def newton_step(
     return jnp.where(exists & free, whole, 0.0), exists
 
 
-def _split_like(shared, mixed, vector):  # type: ignore[no-untyped-def]
-    pars = shared.shape[0]
+def _parts(mixed: Float[Array, "bin loc par"], vector: Float[Array, "free"]) -> tuple[Float[Array, "par"], Float[Array, "bin loc"]]:
+    """The global and the bin-local part of an internal vector."""
+    pars = mixed.shape[-1]
     return vector[:pars], vector[pars:].reshape(mixed.shape[:2])
 
 

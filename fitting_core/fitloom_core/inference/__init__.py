@@ -1,1 +1,1 @@
-""""""
+"""Fits and hypothesis tests, for one model and for a batch."""

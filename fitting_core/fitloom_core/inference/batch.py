@@ -1,0 +1,187 @@
+"""Fits of many models of one size: lanes of a compiled program, retired as they finish, retried if need be.
+
+All models of a `Problem` share array shapes. They are fitted a few lanes at a time, first with a small
+limit on iterations; what is not done then is gathered and goes on, so that lanes do not wait for their
+slowest neighbour. What cannot be certified starts again elsewhere with heavier damping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import numpy.typing as npt
+
+from fitloom_core.backend import on_accelerator
+from fitloom_core.expectation import Settings
+from fitloom_core.layout import ModelArrays
+from fitloom_core.likelihood import FitData
+from fitloom_core.minimise import Outcome, minimise_batch
+
+Vector = npt.NDArray[np.float64]
+
+
+class Attempt(NamedTuple):
+    """One way to try what is not certified yet."""
+
+    start: str
+    damping: float
+    limit: int
+
+
+ATTEMPTS = (
+    Attempt("given", 0.0, 8),
+    Attempt("on", 0.0, 60),
+    Attempt("suggested", 1.0, 100),
+    Attempt("on", 100.0, 300),
+    Attempt("shaken", 10.0, 300),
+)
+"""In turn, until every lane is certified: on from where it stopped, afresh from the suggested initial
+values, and from there shaken by half a standard deviation (always the same way)."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Models of one size, stacked, with their observed data.
+
+    Attributes:
+        arrays: NumPy arrays with a leading axis.
+        observed: counts [batch bin].
+        center: where the constraints of the observed auxiliary data peak, as pulls [batch free].
+        poi: internal index of the parameter of interest of each model.
+    """
+
+    arrays: ModelArrays
+    settings: Settings
+    observed: Vector
+    center: Vector
+    poi: npt.NDArray[np.intp]
+
+    @property
+    def size(self) -> int:
+        """Number of models."""
+        return len(self.observed)
+
+    @property
+    def data(self) -> FitData:
+        """The observed data."""
+        return FitData(self.observed, self.center)
+
+    @property
+    def suggested(self) -> Vector:
+        """Suggested initial values as pulls: zero by construction."""
+        return np.zeros_like(self.center)
+
+    def with_poi(self, z: Vector, value: float) -> Vector:
+        """A copy of z with the parameter of interest at a value."""
+        z, rows = z.copy(), np.arange(self.size)
+        z[rows, self.poi] = (value - self.arrays.start[rows, self.poi]) / self.arrays.width[rows, self.poi]
+        return z
+
+    def poi_values(self, z: Vector) -> Vector:
+        """The parameter of interest of each model at z."""
+        rows = np.arange(self.size)
+        return np.asarray(
+            self.arrays.start[rows, self.poi] + self.arrays.width[rows, self.poi] * z[rows, self.poi], dtype=np.float64
+        )
+
+    def hold_poi(self) -> Vector:
+        """1 for the parameter of interest, 0 elsewhere."""
+        hold = np.zeros_like(self.center)
+        hold[np.arange(self.size), self.poi] = 1
+        return hold
+
+
+class Lanes:
+    """A problem's arrays on the device, by the chunks of lanes that are fitted together."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.width = lane_count(problem)
+        self._chunks: dict[tuple[int, ...], Any] = {}
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.intp]]:
+        return self.chunks(np.arange(self.problem.size))
+
+    def chunks(self, members: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[np.intp]]:
+        """The members in chunks; the last one is filled up with repetitions of its first."""
+        for first in range(0, len(members), self.width):
+            chunk = members[first : first + self.width]
+            yield np.concatenate([chunk, np.repeat(chunk[:1], self.width - len(chunk))])
+
+    def arrays(self, chunk: npt.NDArray[np.intp], keep: bool) -> Any:
+        """The arrays of a chunk, kept on the device for its next fit if asked for."""
+        key = tuple(chunk.tolist())
+        found = self._chunks.get(key)
+        if found is None:
+            found = jax.device_put(ModelArrays(*(array[chunk] for array in self.problem.arrays)))
+            if keep:
+                self._chunks[key] = found
+        return found
+
+
+def lane_count(problem: Problem) -> int:
+    """How many models to fit at once: enough to fill vectors, few enough to stay in the processor's cache."""
+    if on_accelerator():
+        return min(1024, 1 << (problem.size - 1).bit_length())
+    small = problem.arrays.up[0].size <= 20_000
+    return 8 if small and problem.size > 1 else 1
+
+
+def fit_batch(lanes: Lanes, data: FitData, z: Vector, hold: Vector) -> Outcome:
+    """Fit every model from z with the parameters marked in ``hold`` fixed; the best attempt of each, as NumPy arrays."""
+    best: Outcome | None = None
+    pending = np.arange(lanes.problem.size)
+    for attempt in ATTEMPTS:
+        z = _start(attempt, lanes.problem, z, hold, best)
+        for chunk in lanes.chunks(pending):
+            found = _call(lanes, chunk, data, z, hold, attempt)
+            best = _merge(best, found, chunk, lanes.problem.size)
+        assert best is not None
+        pending = pending[~best.converged[pending]]
+        if not len(pending):
+            break
+    assert best is not None
+    return best
+
+
+def _start(attempt: Attempt, problem: Problem, z: Vector, hold: Vector, best: Outcome | None) -> Vector:
+    if attempt.start == "given" or best is None:
+        return z
+    if attempt.start == "on":
+        return best.z
+    shaken = 0.5 * np.random.default_rng(1).standard_normal(z.shape[1]) if attempt.start == "shaken" else 0.0
+    return np.where(hold > 0, z, problem.suggested + shaken)
+
+
+def _call(
+    lanes: Lanes, chunk: npt.NDArray[np.intp], data: FitData, z: Vector, hold: Vector, attempt: Attempt
+) -> Outcome:
+    arrays = lanes.arrays(chunk, keep=attempt.start == "given")
+    chosen = FitData(data.observed[chunk], data.center[chunk])
+    damping = np.full(len(chunk), attempt.damping)
+    limit = np.asarray(attempt.limit)
+    found = minimise_batch(arrays, lanes.problem.settings, chosen, z[chunk], hold[chunk], damping, limit)
+    return Outcome(*(np.asarray(leaf) for leaf in found))
+
+
+def _merge(best: Outcome | None, found: Outcome, chunk: npt.NDArray[np.intp], size: int) -> Outcome:
+    """Put a chunk's outcomes where they are better: certified, or with the lower deviance."""
+    if best is None:
+        best = Outcome(*(np.zeros((size, *leaf.shape[1:]), leaf.dtype) for leaf in found))
+        best.value[:] = np.inf
+    known, iterations = best.value[chunk], best.iterations[chunk] + found.iterations
+    with np.errstate(invalid="ignore"):
+        better = found.converged | (found.value <= known) | ~np.isfinite(known)
+    for leaf, new in zip(best, found, strict=True):
+        leaf[chunk[better]] = new[better]
+    best.iterations[chunk] = iterations
+    return best
+
+
+def stack(models: Sequence[ModelArrays]) -> ModelArrays:
+    """Models of one size on a leading axis."""
+    return ModelArrays(*(np.stack(leaves) for leaves in zip(*models, strict=True)))
