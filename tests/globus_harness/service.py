@@ -81,6 +81,14 @@ class Service:
             "heartbeat_queue_info": self._publish_info(heartbeats),
         }
 
+    def wait_until_online(self, endpoint: str, seconds: float) -> None:
+        """Wait for the first heartbeat of an endpoint."""
+        deadline = time.monotonic() + seconds
+        while not self.books.sites[endpoint].online:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"endpoint {endpoint} sent no heartbeat in {seconds:g} s")
+            time.sleep(0.02)
+
     def submit(self, endpoint: str, document: Json) -> Json:
         """Have a user endpoint started, and send it the tasks of one submission."""
         options = document.get("user_endpoint_config")

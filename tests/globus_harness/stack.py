@@ -60,6 +60,7 @@ class Stack:
         """Start an endpoint whose folder exists."""
         self.endpoints.append(endpoint)
         endpoint.start()
+        self.service.wait_until_online(endpoint.id, 30)
         return endpoint
 
     def restart_broker(self) -> None:
