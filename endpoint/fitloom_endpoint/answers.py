@@ -13,6 +13,7 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from fitloom_core import wire
@@ -121,7 +122,8 @@ async def _on_bad_address(request: Request, trouble: RequestValidationError) -> 
 async def _on_routing(request: Request, trouble: HTTPException) -> Response:
     message = f"{request.method} {request.url.path}: {trouble.detail}"
     answer = await refuse(request, Refused(trouble.status_code, "no_such_route", message))
-    answer.headers.update(trouble.headers or {})
+    if trouble.status_code == 405:
+        answer.headers["Allow"] = ", ".join(_methods_of(request))
     return answer
 
 
@@ -136,6 +138,12 @@ HANDLERS: dict[type[Exception], Handler] = {
     HTTPException: _on_routing,
     Exception: _on_fault,
 }
+
+
+def _methods_of(request: Request) -> list[str]:
+    """All methods of the address, which may be spread over several routes."""
+    fitting = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in fitting for method in getattr(route, "methods", None) or ()})
 
 
 def _status_of(trouble: FitloomError) -> int:

@@ -16,7 +16,6 @@ Structured, ``application/cloudevents+json`` holds both::
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import uuid
 from collections.abc import Mapping
@@ -100,7 +99,7 @@ def _data(envelope: Envelope) -> bytes:
         return json.dumps(envelope.data).encode()
     try:
         return base64.b64decode(envelope.data_base64 or "", validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise InvalidTask(f"the event's data_base64 is not base64: {error}") from None
 
 

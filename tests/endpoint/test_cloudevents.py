@@ -48,6 +48,12 @@ def test_a_structured_event_may_carry_its_task_in_base64():
     assert event.task == b"{}"
 
 
+@pytest.mark.parametrize("text", ["not base64!", "ª_Úã", "AAA"])
+def test_data_that_is_not_base64_is_refused(text):
+    with pytest.raises(InvalidTask, match="data_base64"):
+        cloudevents.parse({"content-type": STRUCTURED}, structured(data_base64=text))
+
+
 def test_extension_attributes_are_let_through():
     assert cloudevents.parse({**BINARY, "ce-traceparent": "00-abc"}, b"").id == "7"
 
