@@ -1,4 +1,4 @@
-"""Documents spoiled at one random place: a key or entry lost, doubled, renamed, or of another type or value."""
+"""Documents spoiled at one random place: a key, entry, type, value or name that is lost, doubled or changed."""
 
 from __future__ import annotations
 
@@ -23,6 +23,26 @@ def mutate(document: Any, random: Random) -> Any:
         copy[key] = mutate(copy[key], random)
         return copy
     return random.choice(_CHANGES.get(type(document), [_junk]))(document, random)
+
+
+def stress(document: Any, random: Random) -> Any:
+    """A copy of the document with one number or name replaced by an extreme or another name in use."""
+    for _ in range(20):  # a walk may end where there is nothing to change
+        document, changed = _stress(document, random)
+        if changed:
+            break
+    return document
+
+
+def _stress(document: Any, random: Random) -> tuple[Any, bool]:
+    if isinstance(document, dict | list) and document:
+        copy = document.copy()
+        key = random.choice(list(copy) if isinstance(copy, dict) else range(len(copy)))
+        copy[key], changed = _stress(copy[key], random)
+        return copy, changed
+    if type(document) in _EXTREMES:
+        return random.choice(_EXTREMES[type(document)]), True
+    return document, False
 
 
 def _junk(_: Any, random: Random) -> Any:
@@ -77,6 +97,24 @@ def _becomes_text(document: Any, _: Random) -> Any:
 def _is_misspelt(document: str, _: Random) -> str:
     return document.upper() if document.islower() else document + "_"
 
+
+_NUMBERS = [0, 0.0, 1, -1, -3.5, 1e-12, 1e-300, 1e-320, 1e12, 1e200, 1e308, -1e308, 2**70]
+_NAMES = [
+    "mu",
+    "lumi",
+    "both_a",
+    "norm_a",
+    "shape_a",
+    "free_k",
+    "stat_SR",
+    "stat_all",
+    "factor_SR",
+    "SR",
+    "VR",
+    "top",
+    "",
+]
+_EXTREMES: dict[type, list[Any]] = {float: _NUMBERS, int: _NUMBERS, str: _NAMES, bool: [True, False]}
 
 _CHANGES: dict[type, list[Callable[[Any, Random], Any]]] = {
     dict: [_junk, _loses_one, _gains_key, _renames_key, _swaps_two, _empties],

@@ -52,7 +52,7 @@ def model_spec(document: Json, measurement: str | int | None = None) -> Json:
 
 
 def choose_measurement(document: Json, choice: str | int | None = None) -> Json:
-    """A measurement by name, by index, or the first one (with a warning if there are several).
+    """A measurement by name, by index, or the first one.
 
     Raises:
         InvalidMeasurement: there is no such measurement.
@@ -60,8 +60,6 @@ def choose_measurement(document: Json, choice: str | int | None = None) -> Json:
     measurements: list[Json] = document["measurements"]
     names = [measurement["name"] for measurement in measurements]
     if choice is None:
-        if len(names) > 1:
-            log.warning("the workspace has %d measurements (%s); taking the first", len(names), ", ".join(names))
         return measurements[0]
     if isinstance(choice, str):
         if choice in names:
@@ -137,6 +135,7 @@ class Workspace:
         Raises:
             InvalidMeasurement: there is no such measurement.
         """
+        self._warn_of_several(measurement)
         return choose_measurement(self.document, measurement)
 
     def digest(self, algorithm: str = "sha256") -> str:
@@ -174,6 +173,7 @@ class Workspace:
         """
         from fitloom_core.model import Model
 
+        self._warn_of_several(measurement)
         spec = model_spec(self.document, measurement)
         poi = spec.pop("poi")
         for patch in patches:
@@ -201,6 +201,11 @@ class Workspace:
             )
         counts = [count for name in model.config.channels for count in self.observations[name]]
         return counts + list(model.config.auxdata) if include_auxdata else counts
+
+    def _warn_of_several(self, measurement: str | int | None) -> None:
+        names = self.measurements
+        if measurement is None and len(names) > 1:
+            log.warning("the workspace has %d measurements (%s); taking the first", len(names), ", ".join(names))
 
     @cached_property
     def _known(self) -> Known:

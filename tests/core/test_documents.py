@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,10 @@ def test_any_bytes_give_a_document_or_a_typed_error(raw: bytes) -> None:
         load_json(raw)
     except UnreadableDocument as error:
         assert str(error).startswith("the document: ")  # noqa: PT017 (either outcome is right)
+
+
+def test_the_examples_are_right() -> None:
+    assert doctest.testmod(documents).failed == 0
 
 
 def test_a_digest_is_of_known_algorithms_and_of_json_only() -> None:
