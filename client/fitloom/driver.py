@@ -57,7 +57,7 @@ class Driver:
         done, failed = _settled(self.stored)
         self.campaign = Campaign(plan.units(), batch=batch, done=done, failed=failed, run=f"{uuid.uuid4().hex[:8]}-")
         self._inbox: SimpleQueue[_Ended | Opened | NotOpened | life.Stop | None] = SimpleQueue()
-        self._pools = Pools(sources, self._inbox.put)
+        self._pools = Pools([source.at_home_in(journal.folder) for source in sources], self._inbox.put)
         self._unopened = {source.name for source in sources}
         self._ever_open = False
         self._trouble = ""

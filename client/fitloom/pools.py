@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from fitloom.executors import Pool, open_pool
 from fitloom_core.errors import ExecutorError, InputError
 
 CLOSING_TIME = 60.0
+KEEP_NOTES = ("globus",)
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,10 @@ class PoolSource:
     def name(self) -> str:
         """What the pool is called in the campaign."""
         return str(self.settings.get("name") or self.kind)
+
+    def at_home_in(self, folder: Path) -> PoolSource:
+        """The same pool, told the campaign's folder if it keeps notes there of what it has sent."""
+        return replace(self, settings={"folder": folder, **self.settings}) if self.kind in KEEP_NOTES else self
 
 
 @dataclass(frozen=True)
