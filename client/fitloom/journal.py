@@ -271,6 +271,7 @@ def _compared(before: Json, now: Json) -> Iterator[tuple[str, Any, Any]]:
 
 def _set_aside(folder: Path) -> None:
     files = [folder / name for name in (CAMPAIGN_FILE, RESULTS_FILE, EVENTS_FILE)]
+    files += sorted(folder.glob("globus-*.jsonl"))  # what was sent there is not to be collected either
     number = 1
     while any(file.with_name(f"{file.name}.bak-{number}").exists() for file in files):
         number += 1
