@@ -6,10 +6,11 @@ Every fit of a batch takes damped Newton steps together in one compiled loop:
 2. hold what is fixed and what sits on a bound with the gradient pushing outwards (active set);
 3. solve (H + lambda) d = -g on the rest, bin-local parameters first: with the blocks
    [S C^T; C L] of H, (S - C^T L^-1 C) d_S = -g_S + C^T L^-1 g_L, and L is block-diagonal in bins;
-4. step to the projection of z + d on the bounds if -2 ln L falls, else raise lambda and try again.
+4. where z + d crosses bounds, go to these bounds and solve again for the rest;
+5. take the step if -2 ln L falls, else raise lambda and try again.
 
 Where the Hessian is indefinite its Cholesky factor does not exist; then the part of it that can be
-indefinite is left out (Fisher scoring) for one step.
+indefinite is left out (Fisher scoring) for one step, and if that does not help, damping makes it definite.
 
 For instance -2 ln L = (z - 3)^2 with z in [0, 1] ends at z = 1: the first step is cut at the bound, the
 second expansion finds the gradient -4 pushing outwards, nothing is free, and the fit is certified.
@@ -30,7 +31,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from fitloom_core.expectation import Prepared, Settings, prepare, rates
 from fitloom_core.layout import ModelArrays
-from fitloom_core.likelihood import Expansion, FitData, deviance, expand, log_saturated, theta_of
+from fitloom_core.likelihood import Expansion, FitData, Hessian, deviance, expand, log_saturated, theta_of
 
 EDM_GOAL = 1e-14
 KKT_GOAL = 1e-6
@@ -71,112 +72,182 @@ class _State(NamedTuple):
     stuck: Bool[Array, ""]
 
 
-def minimise(
+@partial(jax.jit, static_argnames=("settings",))
+def minimise_batch(
     arrays: ModelArrays,
     settings: Settings,
     data: FitData,
-    z: Float[Array, "free"],
-    hold: Float[Array, "free"],
-    damping: Float[Array, ""],
+    z: Float[Array, "batch free"],
+    hold: Float[Array, "batch free"],
+    damping: Float[Array, "batch"],
     limit: Int[Array, ""],
 ) -> Outcome:
-    """Minimise the deviance of one model from z, with the parameters marked in ``hold`` fixed where they are.
+    """Minimise the deviance of every model of a batch, from z.
 
     Args:
+        arrays, data: with a leading batch axis on every leaf.
+        hold: marks the parameters that stay where they are; those that the model fixes do anyway.
         damping: initial damping lambda, 0 for plain Newton steps.
         limit: number of expansions at most.
     """
-    model = prepare(arrays, settings)
     lower = (arrays.lower - arrays.start) / arrays.width
     upper = (arrays.upper - arrays.start) / arrays.width
     held = (hold > 0) | (arrays.fixed > 0) | (lower == upper)
-    false = jnp.zeros((), bool)
-    infinite = jnp.full((), jnp.inf)
-    start = _State(
-        jnp.where(held, z, jnp.clip(z, lower, upper)), damping, jnp.ones(()), infinite, infinite, infinite, false, jnp.zeros((), int), false, false
-    )
+    fit = _Fit(jax.vmap(lambda one: prepare(one, settings))(arrays), data, lower, upper, held)
+    start = _start(jnp.where(held, z, jnp.clip(z, lower, upper)), damping)
 
-    def running(state: _State) -> Bool[Array, ""]:
+    def running(state: _State) -> Bool[Array, "batch"]:
         return ~state.converged & ~state.stuck & (state.iterations < limit)
 
-    def iterate(state: _State) -> _State:
-        return _iterate(model, settings, data, lower, upper, held, state)
+    def body(state: _State) -> _State:
+        on = running(state)
+        return jax.tree.map(lambda new, old: _where(on, new, old), _iterate(fit, settings, state), state)
 
-    end = jax.lax.while_loop(running, iterate, start)
-    nll = end.value / 2 - log_saturated(arrays, data)
-    expected = rates(model, settings, theta_of(arrays, end.z)).total
-    return Outcome(end.z, end.value, end.kkt, end.edm, end.positive_definite, end.iterations, end.converged, nll, expected)
+    end = jax.lax.while_loop(lambda state: jnp.any(running(state)), body, start)
+    nll = end.value / 2 - jax.vmap(log_saturated)(arrays, data)
+    expected = jax.vmap(lambda model, at: rates(model, settings, theta_of(model.arrays, at)).total)(fit.model, end.z)
+    return Outcome(
+        end.z, end.value, end.kkt, end.edm, end.positive_definite, end.iterations, end.converged, nll, expected
+    )
 
 
-def _iterate(
-    model: Prepared,
-    settings: Settings,
-    data: FitData,
-    lower: Float[Array, "free"],
-    upper: Float[Array, "free"],
-    held: Bool[Array, "free"],
-    state: _State,
-) -> _State:
-    z, damping = state.z, state.damping
-    at = expand(model, settings, data, z)
-    outwards = ((z <= lower) & (at.gradient > 0)) | ((z >= upper) & (at.gradient < 0))
-    free = ~held & ~outwards & ~_idle(at)
-    kkt = jnp.max(jnp.where(free, jnp.abs(at.gradient), 0.0))
-    step, exists = newton_step(at, free, state.exact, damping)
-    decrease = -(at.gradient * jnp.where(free, step, 0.0)).sum() / 2
-    plain = exists & (damping == 0) & (state.exact > 0)
-    done = plain & (kkt < KKT_GOAL) & (decrease < EDM_GOAL)
-    trial = jnp.clip(z + step, lower, upper)
-    trial = jnp.where(held, z, trial)
-    moved = trial - z
-    change = deviance(model, settings, data, trial) - at.value
-    expected = (at.gradient * moved).sum()
-    noise = 1e-12 * (1 + jnp.abs(at.value))
-    good = exists & jnp.isfinite(change) & ((change <= 1e-4 * jnp.minimum(expected, 0.0)) | ((jnp.abs(change) <= noise) & (decrease < 1e-9)))
-    accept = good & ~done
-    lowered = jnp.where(damping > 0.1, damping / 10, 0.0)
-    raised = jnp.where(exists | (state.exact == 0), jnp.maximum(10 * damping, 1.0), damping)
+class _Fit(NamedTuple):
+    """What stays the same during a fit, for a batch."""
+
+    model: Prepared
+    data: FitData
+    lower: Float[Array, "batch free"]
+    upper: Float[Array, "batch free"]
+    held: Bool[Array, "batch free"]
+
+
+def _start(z: Float[Array, "batch free"], damping: Float[Array, "batch"]) -> _State:
+    infinite, no = jnp.full_like(damping, jnp.inf), jnp.zeros_like(damping, dtype=bool)
     return _State(
-        z=jnp.where(accept, trial, z),
-        damping=jnp.where(done, damping, jnp.where(accept, lowered, raised)),
-        exact=jnp.where(accept | done | exists, 1.0, 0.0),
+        z=z,
+        damping=damping,
+        exact=jnp.ones_like(damping),
+        value=infinite,
+        kkt=infinite,
+        edm=infinite,
+        positive_definite=no,
+        iterations=jnp.zeros_like(damping, dtype=int),
+        converged=no,
+        stuck=no,
+    )
+
+
+def _where(on: Bool[Array, "batch"], new: Array, old: Array) -> Array:
+    return jnp.where(on.reshape(on.shape + (1,) * (new.ndim - 1)), new, old)
+
+
+def _iterate(fit: _Fit, settings: Settings, state: _State) -> _State:
+    """One damped Newton step of every fit."""
+    z = state.z
+    at = jax.vmap(lambda model, data, one: expand(model, settings, data, one))(fit.model, fit.data, z)
+    outwards = ((z <= fit.lower) & (at.gradient > 0)) | ((z >= fit.upper) & (at.gradient < 0))
+    free = ~fit.held & ~outwards & ~jax.vmap(_idle)(at)
+    kkt = jnp.max(jnp.where(free, jnp.abs(at.gradient), 0.0), axis=-1)
+    step, exists = jax.vmap(newton_step)(at, at.gradient, free, state.exact, state.damping)
+    decrease = -(at.gradient * step).sum(axis=-1) / 2
+    plain = exists & (state.damping == 0) & (state.exact > 0)
+    done = plain & (kkt < KKT_GOAL) & (decrease < EDM_GOAL)
+
+    moved = jnp.clip(z + _pinned(fit, state, at, free, step), fit.lower, fit.upper) - z
+    trial = jnp.where(fit.held, z, z + moved)
+    value = jax.vmap(lambda model, data, one: deviance(model, settings, data, one))(fit.model, fit.data, trial)
+    change, expected = value - at.value, (at.gradient * (trial - z)).sum(axis=-1)
+    at_rounding = (jnp.abs(change) <= 1e-12 * (1 + jnp.abs(at.value))) & (decrease < 1e-9)
+    good = exists & jnp.isfinite(change) & ((change <= 1e-4 * jnp.minimum(expected, 0.0)) | at_rounding)
+    accept = good & ~done
+    damping, exact = _adapt(state, accept, exists)
+    return _State(
+        z=_where(accept, trial, z),
+        damping=jnp.where(done, state.damping, damping),
+        exact=exact,
         value=at.value,
         kkt=kkt,
         edm=jnp.where(exists, decrease, jnp.inf),
         positive_definite=plain,
         iterations=state.iterations + 1,
         converged=done,
-        stuck=(~done & (damping > 1e12)) | ~jnp.isfinite(at.value),
+        stuck=(~done & (state.damping > 1e12)) | ~jnp.isfinite(at.value),
     )
+
+
+def _adapt(
+    state: _State, accept: Bool[Array, "batch"], exists: Bool[Array, "batch"]
+) -> tuple[Float[Array, "batch"], Float[Array, "batch"]]:
+    """Damping, and whether to use the exact Hessian, for the next step.
+
+    An indefinite Hessian gets one undamped Fisher step; whatever is refused otherwise is damped more.
+    """
+    damping = state.damping
+    fisher_next = ~exists & (state.exact > 0) & (damping == 0)
+    lowered = jnp.where(damping > 1e-4, damping / 10, 0.0)
+    raised = jnp.where(fisher_next, 0.0, jnp.maximum(10 * damping, 1e-3))
+    return jnp.where(accept, lowered, raised), jnp.where(fisher_next, 0.0, 1.0)
+
+
+def _pinned(
+    fit: _Fit, state: _State, at: Expansion, free: Bool[Array, "batch free"], step: Float[Array, "batch free"]
+) -> Float[Array, "batch free"]:
+    """Where a step would cross bounds, the step to these bounds, solved again for all other parameters.
+
+    Cutting the step off instead would leave the others where they belong only with the bounds crossed.
+    """
+    z = state.z
+    crosses = free & ((z + step < fit.lower) | (z + step > fit.upper))
+
+    def again(_: None) -> Float[Array, "batch free"]:
+        to_bound = jnp.where(crosses, jnp.clip(z + step, fit.lower, fit.upper) - z, 0.0)
+        pull = jax.vmap(_hessian_times)(at, to_bound, state.exact)
+        rest, exists = jax.vmap(newton_step)(at, at.gradient + pull, free & ~crosses, state.exact, state.damping)
+        return _where(exists, rest + to_bound, step)
+
+    return jax.lax.cond(jnp.any(crosses), again, lambda _: step, None)
+
+
+def _hessian_times(at: Expansion, vector: Float[Array, "free"], exact: Float[Array, ""]) -> Float[Array, "free"]:
+    shared, mixed, local = jax.tree.map(lambda fisher, rest: fisher + exact * rest, at.fisher, at.curvature)
+    one, own = _parts(mixed, vector)
+    first = shared @ one + jnp.einsum("bkp,bk->p", mixed, own)
+    return jnp.concatenate([first, (mixed @ one + jnp.einsum("bkl,bl->bk", local, own)).ravel()])
 
 
 def _idle(at: Expansion) -> Bool[Array, "free"]:
     """Parameters that act on nothing: no gradient and no curvature."""
-    diagonal = jnp.concatenate(
-        [
-            jnp.diagonal(at.fisher.shared + at.curvature.shared),
-            jnp.diagonal(at.fisher.local + at.curvature.local, axis1=-2, axis2=-1).ravel(),
-        ]
-    )
-    return (at.gradient == 0) & (diagonal == 0)
+    whole = jax.tree.map(jnp.add, at.fisher, at.curvature)
+    shared, local = _diagonals(whole)
+    return (at.gradient == 0) & (jnp.concatenate([shared, local.ravel()]) == 0)
+
+
+def _diagonals(matrix: Hessian) -> tuple[Float[Array, "par"], Float[Array, "bin loc"]]:
+    return jnp.diagonal(matrix.shared), jnp.diagonal(matrix.local, axis1=-2, axis2=-1)
 
 
 def newton_step(
-    at: Expansion, free: Bool[Array, "free"], exact: Float[Array, ""], damping: Float[Array, ""]
+    at: Expansion,
+    gradient: Float[Array, "free"],
+    free: Bool[Array, "free"],
+    exact: Float[Array, ""],
+    damping: Float[Array, ""],
 ) -> tuple[Float[Array, "free"], Bool[Array, ""]]:
     """Solve (H + damping) d = -g on the free parameters; the second result says whether H + damping is positive definite.
 
     Args:
         exact: 1 for the exact Hessian, 0 for its expected-information part.
+        damping: in units of the expected information on each parameter alone.
     """
+    scale, scale_local = _diagonals(at.fisher)
     shared, mixed, local = jax.tree.map(lambda fisher, rest: fisher + exact * rest, at.fisher, at.curvature)
     on, on_local = _parts(mixed, free.astype(float))
-    gradient, gradient_local = _parts(mixed, at.gradient * free)
+    gradient, gradient_local = _parts(mixed, gradient * free)
     mixed = mixed * on_local[..., None] * on
-    local = _masked(local, on_local, damping)
+    local = _masked(local, on_local, damping * scale_local)
     half_local, exists_local = _factor(local)
     eliminated = _solve_small(half_local, jnp.concatenate([mixed, gradient_local[..., None]], axis=-1))
-    schur = _masked(shared, on, damping) - jnp.einsum("bkp,bkq->pq", mixed, eliminated[..., :-1])
+    schur = _masked(shared, on, damping * scale) - jnp.einsum("bkp,bkq->pq", mixed, eliminated[..., :-1])
     half = jnp.linalg.cholesky(schur)
     rhs = -gradient + jnp.einsum("bkp,bk->p", mixed, eliminated[..., -1])
     step = cho_solve((half, True), rhs)
@@ -192,7 +263,7 @@ def _parts(mixed: Float[Array, "bin loc par"], vector: Float[Array, "free"]) -> 
     return vector[:pars], vector[pars:].reshape(mixed.shape[:2])
 
 
-def _masked(matrix: Float[Array, "*b n n"], on: Float[Array, "*b n"], damping: Float[Array, ""]) -> Float[Array, "*b n n"]:
+def _masked(matrix: Float[Array, "*b n n"], on: Float[Array, "*b n"], damping: Float[Array, "*b n"]) -> Float[Array, "*b n n"]:
     """The matrix on the free parameters, the identity elsewhere, damped, with a ridge at rounding level."""
     identity = jnp.eye(matrix.shape[-1])
     kept = matrix * on[..., :, None] * on[..., None, :]
@@ -210,17 +281,3 @@ def _factor(local: Float[Array, "bin loc loc"]) -> tuple[Float[Array, "bin loc l
 
 def _solve_small(half: Float[Array, "bin loc loc"], rhs: Float[Array, "bin loc n"]) -> Float[Array, "bin loc n"]:
     return rhs / half if half.shape[-1] == 1 else cho_solve((half, True), rhs)
-
-
-@partial(jax.jit, static_argnames=("settings",))
-def minimise_batch(
-    arrays: ModelArrays,
-    settings: Settings,
-    data: FitData,
-    z: Float[Array, "batch free"],
-    hold: Float[Array, "batch free"],
-    damping: Float[Array, "batch"],
-    limit: Int[Array, ""],
-) -> Outcome:
-    """`minimise` for a batch: every leaf has a leading batch axis."""
-    return jax.vmap(lambda a, d, s, h, l: minimise(a, settings, d, s, h, l, limit))(arrays, data, z, hold, damping)
