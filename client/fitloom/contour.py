@@ -35,6 +35,8 @@ COMBINED = "combined"
 LINES = ("observed", "expected", "expected_-2", "expected_-1", "expected_+1", "expected_+2")
 SMALLEST, LARGEST = 1e-300, 1 - 1e-12
 """CLs is kept between these, where its Z is finite (37 and -7)."""
+SAME_VALUE = 1e-6
+"""Values of a label that differ by less than this share of their size do not make an axis."""
 
 _COLUMN = {"observed": 0, "expected_-2": 1, "expected_-1": 2, "expected": 3, "expected_+1": 4, "expected_+2": 5}
 
@@ -103,15 +105,16 @@ class _Scale:
         if len(places) == 0:
             return cls(np.zeros(2), np.ones(2))
         low, span = places.min(axis=0), np.ptp(places, axis=0)
-        return cls(low, np.where(span > 0, span, 1.0))
+        varies = span > SAME_VALUE * np.abs(places).max(axis=0)
+        return cls(low, np.where(varies, span, 1.0))
 
     def to_unit(self, places: Array) -> Array:
         return np.asarray((places - self.low) / self.span)
 
     def from_unit(self, line: Line) -> list[list[float]]:
         """In the units of the axes, to a ten-millionth of their spans."""
-        digits = [7 - floor(log10(span)) for span in self.span]
-        return [[round(float(x), digits[0]), round(float(y), digits[1])] for x, y in self.low + line * self.span]
+        first, second = (7 - floor(log10(span)) for span in self.span.tolist())
+        return [[round(x, first), round(y, second)] for x, y in (self.low + line * self.span).tolist()]
 
 
 def _axes(plane: Plane) -> list[Json]:
@@ -143,7 +146,15 @@ def _contours(points: Sequence[PlacedPoint], scale: _Scale, level: float) -> Jso
         "lines": {name: [scale.from_unit(line) for line in found] for name, found in lines.items()},
         "bands": {width: [scale.from_unit(ring) for ring in rings] for width, rings in bands.items()},
         "hull": scale.from_unit(surface.hull),
+        "reason": None if lines["observed"] else _reason(surface, height),
     }
+
+
+def _reason(surface: Surface, height: float) -> str:
+    """Why there is no observed contour."""
+    if surface.flat:
+        return "needs three converged points off one line"
+    return "all points excluded" if np.all(surface.values[:, 0] > height) else "no point excluded"
 
 
 def _band(surface: Surface, width: str, height: float) -> list[Line]:
@@ -163,6 +174,7 @@ def _scan(points: Sequence[PlacedPoint]) -> Json:
         "lines": {name: [curves[name]] if drawn else [] for name in LINES},
         "bands": {width: [ring] if drawn else [] for width, ring in bands.items()},
         "hull": [],
+        "reason": None if drawn else "needs two converged points",
     }
 
 

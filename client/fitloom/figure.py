@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -40,7 +41,8 @@ def draw(contour: Json, paths: Iterable[str | Path], title: str | None = None) -
     """
     targets = [check_path(path) for path in paths]
     if targets:
-        with _style():
+        with _style(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             figure = make(contour, title)
             for target in targets:
                 _save(figure, target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite
 from typing import Any
 
@@ -25,14 +26,14 @@ class PlacedPoint:
     def region(self) -> str | None:
         return self.result.region
 
-    @property
+    @cached_property
     def status(self) -> str:
         """The result's status; one that misses a number is not to be trusted whatever it says."""
         if self.result.status == "converged" and self.numbers is None:
             return "not_converged"
         return self.result.status
 
-    @property
+    @cached_property
     def numbers(self) -> tuple[float, ...] | None:
         """Observed CLs and the five expected ones, if all six are there."""
         found = (self.result.cls_obs, *(self.result.cls_exp or ()))
