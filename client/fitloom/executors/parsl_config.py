@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from parsl.executors import HighThroughputExecutor
     from parsl.providers.base import ExecutionProvider
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NPROC")
+"""What sets a worker's threads; ``NPROC`` is XLA's."""
 _WEEK = 7 * 24 * 3600.0
 
 
@@ -158,7 +159,7 @@ def _prepare(executor: Any, threads: int) -> None:
 
 def pinning(threads: int) -> str:
     """Shell lines that give each worker its number of threads, unless something is set already."""
-    flags = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()} intra_op_parallelism_threads={threads}"
+    flags = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}"
     lines = [f'export {name}="${{{name}:-{threads}}}"' for name in _THREADS]
     return "\n".join([*lines, f'export XLA_FLAGS="${{XLA_FLAGS:-{flags}}}"'])
 
