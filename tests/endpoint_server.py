@@ -49,7 +49,7 @@ def point(index: int) -> wire.Point:
     """A signal of its own size for each index."""
     signal_sample = {
         "name": "signal",
-        "data": [5.0 + index % 40, 4.0 + index / 7 % 10],
+        "data": [5.0 + index % 40, 4.0 + index / 7 % 10 + index / 1e6],
         "modifiers": [{"name": "mu", "type": "normfactor", "data": None}],
     }
     patch = [{"op": "add", "path": "/channels/0/samples/-", "value": signal_sample}]

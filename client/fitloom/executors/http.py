@@ -12,12 +12,13 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from typing import Any
 from urllib.parse import urlsplit
 
 from fitloom.executors import Pool, Settings
 from fitloom.executors.http_endpoint import Endpoint, Unavailable
+from fitloom.executors.lanes import Lanes
 from fitloom_core import wire
 from fitloom_core.errors import ExecutorError, InputError, TaskLost
 
@@ -63,7 +64,7 @@ class HttpExecutor(Executor):
         self._endpoints = endpoints
         self._choosing = threading.Lock()
         self._backgrounds: OrderedDict[str, str] = OrderedDict()
-        self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="fitloom-http")
+        self._lanes = Lanes(lanes, "fitloom-http")
 
     @property
     def bytes_sent(self) -> int:
@@ -80,14 +81,16 @@ class HttpExecutor(Executor):
             raise InputError(
                 f"an HTTP endpoint runs fitloom_core.entry.run(task) only, not {fn.__module__}.{fn.__name__}"
             )
-        return self._threads.submit(self._run, args[0])
+        return self._lanes.submit(self._run, args[0])
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Send nothing more; what has been sent is waited for if asked to."""
-        self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
+        self._lanes.close(cancel=cancel_futures)
+        if wait:
+            self._lanes.wait()
 
     def close(self) -> None:
-        """Drop what waits and close the connections."""
+        """Drop what waits, give up what is being answered, and close the connections."""
         self.shutdown(wait=False, cancel_futures=True)
         for endpoint in self._endpoints:
             endpoint.close()

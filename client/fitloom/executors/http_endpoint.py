@@ -11,22 +11,23 @@ import gzip
 import json
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import requests
 from pydantic import ValidationError
-from requests.adapters import HTTPAdapter
-from urllib3.util.retry import Retry
 
+from fitloom.executors.http_session import Session
 from fitloom_core import wire
 from fitloom_core.errors import ExecutorError, FitloomError, TaskLost, TimeLimit, WorkerDied
 
 NDJSON = "application/x-ndjson"
+USER_AGENT = f"fitloom (wire schema {wire.SCHEMA_VERSION})"
 PROBE_SECONDS = 10.0
 GREETING_SECONDS = 120.0
 """An endpoint that was scaled to zero starts on the first request."""
-LONGEST_WAIT = 120
 REST_AFTER_FAILURE = 15.0
 """An endpoint that did not answer is left alone for so many seconds."""
 
@@ -63,7 +64,8 @@ class Endpoint:
         self.in_flight = 0
         self.bytes_sent = 0
         self._seconds = seconds
-        self._session = _session(token, patience)
+        self._session = Session(token, patience=patience, user_agent=USER_AGENT)
+        self._probe = Session(token, patience=0, user_agent=USER_AGENT)
         self._staging = threading.Lock()
         self._staged: set[str] = set()
         self._rest_until = 0.0
@@ -96,13 +98,12 @@ class Endpoint:
             ExecutorError: somebody answers who will not do.
         """
         try:
-            times = (PROBE_SECONDS, GREETING_SECONDS)
-            answer = self._session.get(f"{self.url}/v1/version", timeout=times, allow_redirects=False)
+            with self._asking(self._session, "GET", "/v1/version", seconds=GREETING_SECONDS) as answer:
+                self._check_status(answer)
+                self.offer = _offer(self.url, answer)
+                return self.offer
         except requests.RequestException as error:
             raise Unavailable(f"{self.url} does not answer: {_cause(error)}", gone=True) from None
-        self._check_status(answer)
-        self.offer = _offer(self.url, answer)
-        return self.offer
 
     def fit(self, task: wire.FitTask, content: str | None) -> wire.Reply:
         """Have a task fitted; a reply that was cut off holds the records that came through.
@@ -115,9 +116,8 @@ class Endpoint:
         if self.offer is None:
             self.greet()
         try:
-            if content is not None:
-                self._stage(task.background.digest, content)
-            reply = self._send(task, None)
+            held = content is None or self._stage(task.background.digest, content)
+            reply = self._send(task, None if held else content)
             if content is not None and _needs_background(reply):
                 # Dropped since, or another replica behind the same address: this one gets it with the task.
                 reply = self._send(task, content)
@@ -130,31 +130,30 @@ class Endpoint:
     def answers(self) -> bool:
         """Whether anybody is there."""
         try:
-            return self._session.get(f"{self.url}/healthz", timeout=PROBE_SECONDS, allow_redirects=False).ok
+            with self._asking(self._probe, "GET", "/healthz", seconds=PROBE_SECONDS):
+                return True
         except requests.RequestException:
             return False
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; tasks that are being answered are given up."""
         self._session.close()
+        self._probe.close()
 
-    def _stage(self, digest: str, content: str) -> None:
-        """Bring a background to the endpoint, once."""
+    def _stage(self, digest: str, content: str) -> bool:
+        """Bring a background to the endpoint, once; False if it does not take it: it says why when sent a task."""
         with self._staging:
-            if digest in self._staged:
-                return
-            answer = self._request(
-                "PUT", f"/v1/backgrounds/{digest}", base64.b64decode(content), accept="application/json"
-            )
-            self._check_status(answer)
-            if not answer.ok:
-                raise TaskLost(f"{self.url} did not take the background: {_reason(answer)}")
-            self._staged.add(digest)
+            if digest not in self._staged:
+                with self._sending("PUT", f"/v1/backgrounds/{digest}", base64.b64decode(content)) as answer:
+                    self._check_status(answer)
+                    if answer.ok:
+                        self._staged.add(digest)
+            return digest in self._staged
 
     def _send(self, task: wire.FitTask, content: str | None) -> wire.Reply:
         background = wire.Background(digest=task.background.digest, content=content)
         body = gzip.compress(task.model_copy(update={"background": background}).to_bytes(), 6, mtime=0)
-        with self._request("POST", "/v1/fit", body, accept=NDJSON) as answer:
+        with self._sending("POST", "/v1/fit", body) as answer:
             self._check_status(answer)
             if not answer.ok:
                 return self._refusal(task, answer)
@@ -162,13 +161,20 @@ class Endpoint:
                 raise TaskLost(f"{self.url} answered {answer.headers.get('content-type')!r}, not {NDJSON}")
             return _gather(self.url, task, answer)
 
-    def _request(self, method: str, path: str, body: bytes, *, accept: str) -> requests.Response:
+    @contextmanager
+    def _sending(self, method: str, path: str, body: bytes) -> Iterator[requests.Response]:
         self.bytes_sent += len(body)
-        headers = {"content-type": "application/json", "content-encoding": "gzip", "accept": accept}
-        times = (PROBE_SECONDS, self._seconds)
-        return self._session.request(
-            method, self.url + path, data=body, headers=headers, timeout=times, stream=True, allow_redirects=False
-        )
+        headers = {"content-type": "application/json", "content-encoding": "gzip", "accept": NDJSON}
+        with self._asking(self._session, method, path, seconds=self._seconds, data=body, headers=headers) as answer:
+            yield answer
+
+    @contextmanager
+    def _asking(self, session: Session, method: str, path: str, **options: Any) -> Iterator[requests.Response]:
+        answer = session.request(method, self.url + path, **options)
+        try:
+            yield answer
+        finally:
+            session.done(answer)
 
     def _check_status(self, answer: requests.Response) -> None:
         """Raise for what no other task would change."""
@@ -190,43 +196,6 @@ class Endpoint:
         if answer.status_code in (400, 409, 413, 422) and reason.code != "unknown":
             return wire.Reply(task=task.task, worker=self.url, error=reason)
         raise _LOST.get(reason.code, TaskLost)(f"{self.url} answered {answer.status_code}: {reason.message}")
-
-
-class _Token(requests.auth.AuthBase):
-    """The bearer token; set as `auth` so that a ~/.netrc cannot put something else in its place."""
-
-    def __init__(self, token: str | None) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token is not None:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
-def _session(token: str | None, patience: int) -> requests.Session:
-    retry = Retry(
-        total=None,
-        connect=2,
-        read=0,
-        other=0,
-        redirect=0,
-        status=patience,
-        status_forcelist=(429, 503),
-        allowed_methods=None,
-        backoff_factor=0.5,
-        backoff_max=30,
-        backoff_jitter=0.5,
-        retry_after_max=LONGEST_WAIT,
-        raise_on_status=False,
-    )
-    session = requests.Session()
-    session.auth = _Token(token)
-    session.headers["user-agent"] = f"fitloom (wire schema {wire.SCHEMA_VERSION})"
-    adapter = HTTPAdapter(max_retries=retry, pool_maxsize=64)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
 
 
 def _offer(url: str, answer: requests.Response) -> Offer:
@@ -274,7 +243,7 @@ def _gather(url: str, task: wire.FitTask, answer: requests.Response) -> wire.Rep
 
 
 def _summary_trouble(url: str, summary: dict[str, Any]) -> FitloomError:
-    error = summary.get("error") or {"code": "task_lost", "message": "no point was answered"}
+    error = summary["error"] or {"code": "task_lost", "message": "no point was answered"}
     kind = _LOST.get(error["code"], TaskLost)
     return kind(f"{url}: {error['message']}")
 
