@@ -1,4 +1,4 @@
-"""Campaign folders for tests of the page: written as a driver writes them, with results of an invented search.
+"""Campaign folders for tests of the page: written by the journal itself, with results of an invented search.
 
 The numbers come from a formula, not from fits: CLs falls where the cross-section is high, smoothly, so that a contour
 has a known place and thousands of points cost nothing.
@@ -6,20 +6,20 @@ has a known place and thousands of points cost nothing.
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from math import erf, exp, hypot, sqrt
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import exp, hypot
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
-from fitloom import journal
+from fitloom.journal import Journal, open_journal
 from fitloom_core.wire import Certificate, Failure, FitResult
 
 Json = dict[str, Any]
 LABELS = ("m_gluino", "m_neutralino1")
+LOST = "the worker died three times with this point alone; look for yields that are not finite in its patch"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def grid(columns: int = 12, rows: int = 9, region: str | None = None) -> list[Pl
             if light < heavy - 50:
                 name = f"GG_{heavy:.0f}_{light:.0f}"
                 values = {"m_gluino": round(heavy, 3), "m_neutralino1": round(light, 3)}
-                found.append(Planned(f"{region or ''}-{name}", name, values, region))
+                found.append(Planned(f"{region or ''}-{i}-{j}", name, values, region))
     return found
 
 
@@ -58,14 +58,13 @@ def three_labels() -> list[Planned]:
     return found
 
 
-def fitted(point: Planned, *, attempt: int = 1, worker: str = "node07:4242", pallet: str = "gluinos") -> FitResult:
-    """A converged result: Z falls with the distance from the origin of the plane."""
+def fitted(point: Planned, *, attempt: int = 1, worker: str = "node07:4242", shift: float = 0.0) -> FitResult:
+    """A converged result: Z falls with the distance from the origin of the plane, and ``shift`` moves it."""
     x, y, *_ = (float(value) for value in point.values.values() if not isinstance(value, str))
-    shift = {None: 0.0, "boosted": 0.15, "compressed": -0.25}.get(point.region, 0.0)
-    z = 5.2 - hypot((x - 600) / 420, y / 520) * (1 + shift * (y / 1000 - 0.7))
-    exp_z = [z + 2.0, z + 1.0, z, z - 1.0, z - 2.0]
+    tilt = {"boosted": 0.15, "compressed": -0.25}.get(point.region or "", 0.0)
+    z = 5.2 + shift - hypot((x - 600) / 420, y / 520) * (1 + tilt * (y / 1000 - 0.7))
     return FitResult(
-        pallet=pallet,
+        pallet="gluinos",
         region=point.region,
         name=point.name,
         values=dict(point.values),
@@ -74,7 +73,7 @@ def fitted(point: Planned, *, attempt: int = 1, worker: str = "node07:4242", pal
         mu=1.0,
         test_stat="qtilde",
         cls_obs=_cls(z - 0.35),
-        cls_exp=[_cls(value) for value in exp_z],
+        cls_exp=[_cls(z + sigma) for sigma in (2.0, 1.0, 0.0, -1.0, -2.0)],
         mu_hat=0.04 + 0.1 * exp(-z),
         q=max(0.0, z) ** 2,
         q_asimov=max(0.0, z + 0.2) ** 2,
@@ -87,15 +86,21 @@ def fitted(point: Planned, *, attempt: int = 1, worker: str = "node07:4242", pal
     )
 
 
-def failed(point: Planned, *, attempt: int = 3, code: str = "worker_lost", message: str = "") -> FitResult:
+def failed(point: Planned, *, attempt: int = 3, code: str = "worker_lost", message: str = LOST) -> FitResult:
     """A point that could not be fitted."""
-    text = (
-        message or "the worker died three times with this point alone; look at its patch for yields that are not finite"
-    )
     return FitResult(
-        pallet="gluinos", region=point.region, name=point.name, values=dict(point.values), id=point.id, status="failed",
-        mu=1.0, test_stat="qtilde", error=Failure(code=code, message=text), worker="node09:77", attempt=attempt,
-    )  # fmt: skip
+        pallet="gluinos",
+        region=point.region,
+        name=point.name,
+        values=dict(point.values),
+        id=point.id,
+        status="failed",
+        mu=1.0,
+        test_stat="qtilde",
+        error=Failure(code=code, message=message),
+        worker="node09:77",
+        attempt=attempt,
+    )
 
 
 def doubtful(point: Planned) -> FitResult:
@@ -104,81 +109,75 @@ def doubtful(point: Planned) -> FitResult:
     return fitted(point).model_copy(update={"status": "not_converged", "certificate": certificate})
 
 
-@dataclass
-class Folder:
-    """A campaign folder that a test writes as a driver would."""
+def campaign_json(points: Iterable[Planned], labels: Sequence[str] = LABELS, name: str = "gluinos") -> Json:
+    """What was asked, as a driver writes it."""
+    regions: dict[str | None, list[Json]] = {}
+    for point in points:
+        entry = {"id": point.id, "name": point.name, "values": dict(point.values)}
+        regions.setdefault(point.region, []).append(entry)
+    return {
+        "schema": "1",
+        "fitloom": "0.1.0",
+        "pallet": {"name": name, "source": "demo", "digest": "d" * 64, "labels": list(labels)},
+        "regions": [{"name": region, "digest": "b" * 64, "points": entries} for region, entries in regions.items()],
+        "options": {"mu": 1.0, "test_stat": "qtilde", "calculator": "asymptotics"},
+        "created": "2026-11-22T15:00:00+00:00",
+    }
 
-    path: Path
-    points: Sequence[Planned]
-    labels: Sequence[str] = LABELS
-    name: str = "gluinos"
-    seq: int = field(default=0)
 
-    def __post_init__(self) -> None:
-        """Write campaign.json."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        regions: dict[str | None, list[Json]] = {}
-        for point in self.points:
-            entry = {"id": point.id, "name": point.name, "values": dict(point.values)}
-            regions.setdefault(point.region, []).append(entry)
-        document = {
-            "schema": "1",
-            "fitloom": "0.1.0",
-            "pallet": {"name": self.name, "source": "demo", "digest": "d" * 64, "labels": list(self.labels)},
-            "regions": [{"name": name, "digest": "b" * 64, "points": entries} for name, entries in regions.items()],
-            "options": {"mu": 1.0, "test_stat": "qtilde", "calculator": "asymptotics"},
-            "created": "2026-11-22T15:00:00+00:00",
-        }
-        (self.path / journal.CAMPAIGN_FILE).write_text(json.dumps(document))
+class Driver:
+    """Writes a campaign folder through the real journal, as a driver would while it is attached."""
 
-    def attach(self, attached: bool = True) -> None:
-        """A driver that beats now, or none."""
-        path = self.path / journal.DRIVER_FILE
-        now = time.time()
-        record = {"pid": 4242, "host": "login03", "started": now - 5, "heartbeat": now}
-        path.write_text(json.dumps(record)) if attached else path.unlink(missing_ok=True)
+    def __init__(self, folder: Path, journal: Journal, points: Sequence[Planned]) -> None:
+        self.folder, self.journal, self.points = folder, journal, points
 
-    def log(self, event: str, *, at: float | None = None, **details: Any) -> None:
-        """One line of the event log."""
-        self.log_all([{"event": event, **({"t": at} if at else {}), **details}])
-
-    def log_all(self, events: Iterable[Json]) -> None:
-        """Several lines of the event log, in one write."""
-        lines = []
-        for event in events:
-            self.seq += 1
-            lines.append(json.dumps({"seq": self.seq, "t": time.time(), **event}) + "\n")
-        with (self.path / journal.EVENTS_FILE).open("a") as stream:
-            stream.write("".join(lines))
-
-    def record(self, *results: FitResult) -> None:
-        """Records of the journal, each with its line in the event log."""
-        with (self.path / journal.RESULTS_FILE).open("a") as stream:
-            stream.write("".join(json.dumps(result.to_record()) + "\n" for result in results))
-        self.log_all(
-            {"event": "result", "points": [result.id], "pool": "local", "attempt": result.attempt} for result in results
-        )
-
-    def start(self, pools: Sequence[str] = ("local",)) -> None:
+    def plan(self, pools: Sequence[str] = ("local",)) -> None:
         """The first lines of a run."""
         self.log("planned", points=[point.id for point in self.points])
         for pool in pools:
             self.log("pool_up", pool=pool, message="2 workers")
 
-    def finish(self, results: Iterable[FitResult]) -> Folder:
-        """A whole run."""
-        self.start()
-        self.record(*results)
-        self.log("finished")
-        return self
+    def log(self, event: str, **details: Any) -> None:
+        """One line of the event log."""
+        self.journal.log([(event, details)])
+
+    def send(self, points: Sequence[Planned], task: str = "t1", pool: str = "local", attempt: int = 1) -> None:
+        """A task goes out and begins."""
+        self.log("sent", task=task, pool=pool, points=[point.id for point in points], attempt=attempt)
+        self.log("running", task=task, pool=pool)
+
+    def record(self, *results: FitResult, pool: str = "local") -> None:
+        """Results, each with its line in the event log."""
+        self.journal.keep(results)
+        self.journal.log(
+            ("result", {"points": [r.id], "pool": pool, "attempt": r.attempt, "status": r.status}) for r in results
+        )
 
 
-def batches(points: Sequence[Planned], size: int) -> Iterator[Sequence[Planned]]:
-    """Tasks of some points each."""
-    for start in range(0, len(points), size):
-        yield points[start : start + size]
+@contextmanager
+def driving(
+    folder: Path, points: Sequence[Planned], labels: Sequence[str] = LABELS, name: str = "gluinos"
+) -> Iterator[Driver]:
+    """A campaign folder with a driver attached for the length of the block."""
+    with open_journal(folder, campaign_json(points, labels, name)) as journal:
+        yield Driver(folder, journal, points)
+
+
+def finished(
+    folder: Path,
+    points: Sequence[Planned],
+    results: Iterable[FitResult] | None = None,
+    labels: Sequence[str] = LABELS,
+    name: str = "gluinos",
+) -> Path:
+    """A campaign folder whose run is over."""
+    with driving(folder, points, labels, name) as driver:
+        driver.plan()
+        driver.record(*(results if results is not None else map(fitted, points)))
+        driver.log("finished")
+    return folder
 
 
 def _cls(z: float) -> float:
-    """CLs whose Z is this one."""
-    return min(1.0, max(1e-12, 1 - NormalDist().cdf(z))) if z < 8 else 0.5 * (1 - erf(8 / sqrt(2)))
+    """The CLs whose significance is z."""
+    return min(1.0, max(1e-12, 1 - NormalDist().cdf(z)))

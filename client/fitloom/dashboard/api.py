@@ -17,6 +17,7 @@ from fitloom.dashboard import downloads, overlay
 from fitloom.dashboard.contours import View
 from fitloom.dashboard.events import Feed
 from fitloom.dashboard.gate import Gate, KeyGate, Visitor, require_action
+from fitloom.dashboard.report import report
 from fitloom.dashboard.requests import MAX_WAITING, Wish, drop, waiting
 from fitloom.dashboard.shield import Limits
 from fitloom.dashboard.state import Json
@@ -105,7 +106,11 @@ def session(who: Known, request: Request) -> Json:
 @router.get("/campaigns")
 def campaigns(request: Request) -> list[Json]:
     """The campaigns this server shows."""
-    return [_brief(n, feed) for n, feed in enumerate(board(request).feeds)]
+    found = []
+    for n, feed in enumerate(board(request).feeds):
+        feed.watch.refresh()
+        found.append({"n": n, **feed.watch.brief()})
+    return found
 
 
 @router.get("/overlays")
@@ -174,6 +179,14 @@ def table(campaign: Chosen) -> Response:
     return _file(downloads.table(campaign.watch), "text/csv; charset=utf-8", _stem(campaign) + ".csv")
 
 
+@router.get("/campaigns/{n}/report.html")
+def whole_page(campaign: Chosen, request: Request) -> Response:
+    """This page as one file that opens from disk."""
+    campaign.watch.refresh()
+    content = report([campaign.watch], board(request).overlays)
+    return _file(content, "text/html; charset=utf-8", _stem(campaign) + ".html")
+
+
 @router.post("/campaigns/{n}/requests", status_code=202, responses={409: {"description": "no driver attached"}})
 def ask(campaign: Chosen, who: Known, wish: Wish, request: Request) -> Json:
     """Ask the driver to stop, start or retry points; it answers through the journal."""
@@ -193,14 +206,6 @@ def ask(campaign: Chosen, who: Known, wish: Wish, request: Request) -> Json:
 async def parse_overlay(request: Request, name: Annotated[str, Query(max_length=200)] = "published") -> Json:
     """The lines of a published contour, sent as it is: a HEPData table (JSON or CSV), a CSV or a contour.json."""
     return overlay.parse(await request.body(), name).to_json()
-
-
-def _brief(n: int, feed: Feed) -> Json:
-    watch = feed.watch
-    watch.refresh()
-    summary = watch.summary()
-    names = {key: watch.facts()[key] for key in ("name", "folder", "created", "labels", "regions")}
-    return {"n": n, **names, **{key: summary[key] for key in ("total", "done", "counts", "phase", "attached")}}
 
 
 def _stem(campaign: Feed) -> str:

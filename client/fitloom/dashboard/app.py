@@ -16,6 +16,7 @@ from fitloom.dashboard.gate import Gate, KeyGate
 from fitloom.dashboard.overlay import Overlay
 from fitloom.dashboard.shield import Limits, Shield
 from fitloom.dashboard.watch import Watch
+from fitloom_core.access import AccessRefused
 from fitloom_core.errors import FitloomError, InputError
 
 _pages = APIRouter(include_in_schema=False)
@@ -85,7 +86,9 @@ def static(name: str, request: Request) -> Response:
 
 
 async def _refusal(_: Request, error: Exception) -> Response:
-    """What was wrong with the input, or that the campaign cannot be read now."""
+    """What was wrong with the input, who may not enter, or that the campaign cannot be read now."""
+    if isinstance(error, AccessRefused):
+        return JSONResponse(error.document(), error.status, error.headers())
     status = 400 if isinstance(error, InputError) else 503
     code = error.code if isinstance(error, FitloomError) else "internal"
     return JSONResponse({"detail": str(error), "code": code}, status)

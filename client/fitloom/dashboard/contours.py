@@ -47,7 +47,12 @@ class Drawn:
     version: str
     document: Json
     lines: str
-    """What the page is sent: the document without the points, which the page has."""
+    """What the page is sent."""
+
+    @property
+    def lines_only(self) -> Json:
+        """The document without the points, which the page has."""
+        return _without_points(self.document)
 
 
 class ContourDesk:
@@ -103,8 +108,7 @@ class ContourDesk:
         from fitloom import contour
 
         document = contour.compute(results, labels=self._watch.labels, plane=self.plane(view))
-        regions = [{key: value for key, value in region.items() if key != "points"} for region in document["regions"]]
-        return Drawn(version, document, encode({**document, "regions": regions, "version": version}))
+        return Drawn(version, document, encode({**_without_points(document), "version": version}))
 
     def _keep(self, view: View, drawn: Drawn) -> None:
         self._drawn[view] = drawn
@@ -112,6 +116,11 @@ class ContourDesk:
         while len(self._drawn) > KEPT_VIEWS:
             old, _ = self._drawn.popitem(last=False)
             self._not_before.pop(old, None)
+
+
+def _without_points(document: Json) -> Json:
+    regions = [{key: value for key, value in region.items() if key != "points"} for region in document["regions"]]
+    return {**document, "regions": regions}
 
 
 def _where(raw: str | None) -> dict[str, float | str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import permutations
+from typing import Any
 
 from fitloom.plane import Plane, Value, choose, number
 
-Json = dict[str, object]
+Json = dict[str, Any]
 
 MAX_PLANES = 24
 WORTH_OFFERING = 4

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import uuid
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from fitloom import journal
+from fitloom_core.errors import JournalError
 
 MAX_WAITING = 100
 """Requests that may lie in a folder unread; more means that nobody reads them."""
@@ -26,13 +25,18 @@ class Wish(BaseModel):
 
 
 def drop(folder: Path, wish: Wish, by: str) -> str:
-    """Leave a request for the driver; its id. Written beside and moved, so that the driver never reads half of it."""
+    """Leave a request for the driver; its id.
+
+    Raises:
+        JournalError: the folder cannot be written by this process.
+    """
     inbox = folder / journal.REQUESTS_FOLDER
-    inbox.mkdir(exist_ok=True)
+    try:
+        inbox.mkdir(exist_ok=True)
+    except OSError as error:
+        raise JournalError(f"cannot leave a request in {folder}: {error.strerror}") from None
     key = str(uuid.uuid4())
-    half = inbox / f".{key}.part"
-    half.write_text(json.dumps({"action": wish.action, "points": wish.points, "by": by}))
-    os.replace(half, inbox / f"{key}.json")
+    journal.write_json(inbox / f"{key}.json", {"action": wish.action, "points": wish.points, "by": by})
     return key
 
 

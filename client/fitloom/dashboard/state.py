@@ -117,7 +117,8 @@ class CampaignState:
     """The last event of the log that was not about a single task."""
     finished_in: Counter[int] = field(default_factory=Counter)
     """Results by the second they arrived in."""
-    _by_id: dict[str, Point] = field(default_factory=dict)
+    _by_id: dict[str, list[Point]] = field(default_factory=dict)
+    """The points of an id: more than one where a pallet holds the same patch under several names."""
     _tasks: dict[str, set[int]] = field(default_factory=dict)
     _logged_results: bool = False
 
@@ -143,7 +144,7 @@ class CampaignState:
                 result = FitResult.from_record(record)
             except ValidationError:
                 continue
-            point = self._by_id.get(result.id) or self._add(result.id, result.name, result.region, result.values)
+            point = self._point_of(result)
             point.result = result
             self._count_worker(result, arrived)
             if not self._logged_results and arrived is not None:
@@ -169,7 +170,7 @@ class CampaignState:
 
     def indices(self, ids: Iterable[Any]) -> set[int]:
         """The points of these ids."""
-        return {self._by_id[key].index for key in ids if isinstance(key, str) and key in self._by_id}
+        return {point.index for key in ids if isinstance(key, str) for point in self._by_id.get(key, ())}
 
     def touched(self, event: Json) -> set[int]:
         """The points that a line of the event log is about; that a task runs is said of the task alone."""
@@ -181,8 +182,14 @@ class CampaignState:
     def _add(self, key: str, name: str, region: str | None, values: dict[str, float | str]) -> Point:
         point = Point(len(self.points), key, name, region, values)
         self.points.append(point)
-        self._by_id[key] = point
+        self._by_id.setdefault(key, []).append(point)
         return point
+
+    def _point_of(self, result: FitResult) -> Point:
+        """The point that a result is of; one that nobody planned is added."""
+        known = self._by_id.get(result.id, ())
+        same = (point for point in known if (point.region, point.name) == (result.region, result.name))
+        return next(same, None) or self._add(result.id, result.name, result.region, result.values)
 
     def _move_points(self, event: Json, kind: str, moment: float | None) -> set[int]:
         life = _LIFE.get(kind)

@@ -21,14 +21,13 @@ from fitloom import journal
 from fitloom.dashboard.planes import offered
 from fitloom.dashboard.state import FIELDS, CampaignState, Json
 from fitloom.dashboard.summary import summarise
+from fitloom.lock import read_driver
 from fitloom.titles import title
 from fitloom_core.wire import FitResult
 
 KEPT_FRAMES = 100
 """Frames kept for viewers a little behind; who is further behind gets one frame read from the files."""
 MAX_SLICE_BYTES = 64 * 1024 * 1024
-DRIVER_SILENCE = 10.0
-"""Seconds without a heartbeat after which a driver counts as gone."""
 
 
 class Position(NamedTuple):
@@ -115,6 +114,12 @@ class Watch:
                 "run": summarise(self.state, time.time(), self.driver()),
             }
 
+    def brief(self) -> Json:
+        """One line about the campaign, for a list of several."""
+        facts, summary = self.facts(), self.summary()
+        names = {key: facts[key] for key in ("name", "folder", "created", "labels", "regions")}
+        return {**names, **{key: summary[key] for key in ("total", "done", "counts", "phase", "attached")}}
+
     def summary(self) -> Json:
         """The run panel as of now."""
         with self._lock:
@@ -137,14 +142,8 @@ class Watch:
 
     def driver(self) -> Json | None:
         """The record of the driver attached to this campaign, or None."""
-        try:
-            record = json.loads((self.folder / journal.DRIVER_FILE).read_bytes())
-            beat = float(record["heartbeat"])
-        except (OSError, ValueError, TypeError, KeyError):
-            return None
-        if abs(time.time() - beat) > DRIVER_SILENCE:
-            return None
-        return {key: record.get(key) for key in ("pid", "host", "started")}
+        record = read_driver(self.folder)
+        return None if record is None else {key: record.get(key) for key in ("pid", "host", "started")}
 
     def _load(self, campaign: Json) -> None:
         self.campaign = campaign

@@ -21,10 +21,9 @@ export class Actions {
   update() {
     const { run } = this.board.campaign ?? {};
     const reason = this.reason(run);
-    const counts = run?.counts ?? {};
-    this.stop.disabled = Boolean(reason) || run.phase !== 'running';
-    this.start.disabled = Boolean(reason) || run.phase === 'finished';
-    this.retry.disabled = Boolean(reason) || !(counts.failed + counts.not_converged);
+    this.stop.disabled = Boolean(reason) || run?.phase !== 'running';
+    this.start.disabled = Boolean(reason) || run?.phase === 'finished';
+    this.retry.disabled = Boolean(reason) || !this.unfinished().length;
     this.why.hidden = !reason;
     if (reason) say(this.why, reason);
   }
@@ -46,7 +45,7 @@ export class Actions {
   }
 
   unfinished() {
-    return this.board.campaign.points.filter((point) => point.state === 'failed' || point.state === 'not_converged').map((point) => point.id);
+    return (this.board.campaign?.points ?? []).filter((point) => point.state === 'failed' || point.state === 'not_converged').map((point) => point.id);
   }
 
   async ask(action, points) {

@@ -38,6 +38,7 @@ class Page {
     this.downloads = new Downloads(at('downloads'), this.board, this.source);
     this.note = at('note');
     this.status = at('status');
+    this.progress = atMost(200, () => (this.run.update(), this.actions.update()));
     this.slow = atMost(500, () => this.refreshSlow());
     this.board.addEventListener('choice', (event) => this.chosen(event.detail));
     addEventListener('look', () => this.plane.relayout());
@@ -73,7 +74,7 @@ class Page {
     const mine = () => campaign === this.board.campaign;
     campaign.addEventListener('plan', () => mine() && this.campaignChanged());
     campaign.addEventListener('change', (event) => this.changed(campaign, event.detail.points));
-    campaign.addEventListener('run', () => mine() && (this.run.update(), this.actions.update(), this.slow()));
+    campaign.addEventListener('run', () => mine() && (this.progress(), this.slow()));
     campaign.addEventListener('contour', () => (this.plane.draw(), mine() && this.contourChanged()));
     campaign.addEventListener('status', () => mine() && this.statusChanged());
     return campaign;
@@ -151,6 +152,7 @@ class Page {
     if (campaign === this.board.campaign) {
       this.plane.draw();
       this.table.refresh();
+      this.progress();
       if (points.some((point) => point === this.board.selected)) this.detail.update();
     } else {
       this.table.refresh();

@@ -54,7 +54,7 @@ export class Board extends EventTarget {
   }
 
   get selected() {
-    return this.campaign?.byId.get(this.choices.selected) ?? null;
+    return this.campaign?.point(this.choices.selected) ?? null;
   }
 
   /** The part of a contour document that the chosen region draws. */
@@ -75,7 +75,8 @@ export class Board extends EventTarget {
     for (const name of KEPT) {
       const text = hash.get(name);
       if (text === null) continue;
-      if (name === 'campaign' || name === 'plane') patch[name] = Math.max(0, Number.parseInt(text, 10) || 0);
+      if (name === 'selected') patch[name] = /^\d+$/.test(text) ? Number(text) : null;
+      else if (name === 'campaign' || name === 'plane') patch[name] = Math.max(0, Number.parseInt(text, 10) || 0);
       else if (name === 'compare') patch[name] = text.split(',').filter(Boolean).map(Number).filter(Number.isInteger);
       else if (name === 'numbers' || name === 'each') patch[name] = text === '1';
       else if (name === 'quantity') patch[name] = text === 'expected' ? 'expected' : 'observed';
@@ -88,7 +89,7 @@ export class Board extends EventTarget {
     const hash = new URLSearchParams();
     for (const name of KEPT) {
       const value = this.choices[name];
-      if (value === null || value === '' || value === 0 || value === false || value?.length === 0) continue;
+      if (value === null || value === '' || (value === 0 && name !== 'selected') || value === false || value?.length === 0) continue;
       if (name === 'quantity' && value === 'observed') continue;
       hash.set(name, value === true ? '1' : String(value));
     }

@@ -13,7 +13,6 @@ export class Campaign extends EventTarget {
     this.n = n;
     this.source = source;
     this.points = [];
-    this.byId = new Map();
     this.errors = [];
     this.run = null;
     this.contour = null;
@@ -33,7 +32,6 @@ export class Campaign extends EventTarget {
     const { campaign, fields, plan, rows, run, errors, planes, titles, at } = snapshot;
     Object.assign(this, { facts: campaign, fields, planes, titles, at, errors, run });
     this.points = [];
-    this.byId.clear();
     this.extend(plan);
     for (const row of rows) this.write(row);
     this.tally.snapshots += 1;
@@ -85,6 +83,18 @@ export class Campaign extends EventTarget {
     return GOING.includes(point.state) && !this.run?.attached ? 'waiting' : point.state;
   }
 
+  /** How many points are shown in each state. */
+  counts() {
+    const found = { converged: 0, not_converged: 0, failed: 0, running: 0, sent: 0, retrying: 0, waiting: 0 };
+    for (const point of this.points) found[this.stateOf(point)] += 1;
+    return found;
+  }
+
+  /** The point of a number in the plan, as selections keep it. */
+  point(i) {
+    return i === null || i === undefined ? null : (this.points[i] ?? null);
+  }
+
   /** The same point of another campaign: by region, name and values. */
   counterpart(point) {
     return this.keyed().get(keyOf(point)) ?? null;
@@ -99,7 +109,6 @@ export class Campaign extends EventTarget {
     for (const [i, id, name, region, values] of plan) {
       const point = { i, id, name, region, values, state: 'waiting', attempt: 1 };
       this.points[i] = point;
-      this.byId.set(id, point);
     }
     this.keys = null;
   }

@@ -36,7 +36,7 @@ export class Toolbar {
     this.planeField = field('Plane', 'slice', this.plane);
     this.regionField = field('Region', 'region', this.region);
     this.quantity = h('fieldset', { class: 'pills' }, h('legend', { class: 'unseen' }, 'Colour of the points'),
-      ['observed', 'expected'].map((name) => radio('quantity', name, `CLs ${name}`, () => board.choose({ quantity: name }))));
+      [['observed', 'Observed'], ['expected', 'Expected']].map(([name, text]) => radio('quantity', name, text, () => board.choose({ quantity: name }))));
     this.numbers = toggle('numbers', 'Values', (on) => board.choose({ numbers: on }));
     this.each = toggle('each', 'Each region', (on) => board.choose({ each: on }));
     put(root, this.planeField, this.regionField, this.quantity, this.numbers, this.each);

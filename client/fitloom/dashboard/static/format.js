@@ -17,6 +17,11 @@ export function cls(value) {
   return value.toFixed(value < 0.1 ? 4 : 3);
 }
 
+/** A value of CLs in a plane full of them: two digits. */
+export function brief(value) {
+  return value !== 0 && value < 0.001 ? power(value) : value.toFixed(value < 0.1 ? 3 : 2);
+}
+
 /** Any number, in a few digits. */
 export function number(value, digits = 4) {
   if (value === null || value === undefined) return '–';
@@ -55,6 +60,7 @@ export function moment(epoch) {
 /** Results a second, or a minute where that is slow. */
 export function rate(perSecond) {
   if (!perSecond) return '–';
+  if (perSecond >= 1000) return `${count(perSecond)} / s`;
   if (perSecond >= 1) return `${trimmed(perSecond.toPrecision(3))} / s`;
   return `${trimmed((perSecond * 60).toPrecision(3))} / min`;
 }

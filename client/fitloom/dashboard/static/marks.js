@@ -59,7 +59,8 @@ export class Stamps {
     const fill = bin < 0 ? colours.paper : css(mix(colours.ramp, bin / BINS));
     context.lineWidth = Math.max(1.2, r / 4);
     context.lineCap = 'round';
-    if (state === 'converged') disc(context, r, fill, excluded ? fill : colours.edge);
+    if (state === 'converged' && r < 3) disc(context, r, fill, fill);
+    else if (state === 'converged') disc(context, r, fill, excluded ? fill : colours.edge);
     else if (state === 'not_converged') diamond(context, r * 1.1, colours.paper, colours.doubtful);
     else if (state === 'failed') cross(context, r * 0.85, colours.failed);
     else if (state === 'running') half(context, r * 0.9, colours.running);

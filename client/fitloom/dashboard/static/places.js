@@ -15,7 +15,7 @@ export function placesOf(campaign, view, region) {
     const x = numbers ? numbers.get(point.name) : point.values[xLabel];
     const y = yLabel ? point.values[yLabel] : null;
     if (typeof x !== 'number' || (yLabel && typeof y !== 'number')) continue;
-    const key = region === 'combined' || !yLabel ? JSON.stringify(Object.entries(point.values).sort()) : point.id;
+    const key = region === 'combined' || !yLabel ? JSON.stringify(Object.entries(point.values).sort()) : point.i;
     const place = places.get(key);
     if (place) place.points.push(point);
     else places.set(key, { x, y, points: [point] });

@@ -1,7 +1,7 @@
 // The mass plane: axes, bands and lines as SVG, the points between them on a canvas, and what the pointer and the keys do.
 
 import { atMost, h, perFrame, put, say, set, svg } from './dom.js';
-import { cls, number, STATES } from './format.js';
+import { brief, cls, number, STATES } from './format.js';
 import { palette, Stamps } from './marks.js';
 import { placesOf, quantityOf, shownAt } from './places.js';
 import { extent, linear, ticks } from './scale.js';
@@ -42,7 +42,7 @@ export class Plane {
     const { campaign, view, region } = this.board;
     this.places = campaign ? placesOf(campaign, view, region) : [];
     this.flat = view.axes.length === 2;
-    this.nearby = new Map(this.places.flatMap((place) => place.points.map((point) => [point.id, place])));
+    this.nearby = new Map(this.places.flatMap((place) => place.points.map((point) => [point.i, place])));
     this.entitle(campaign, view);
     this.relayout();
   }
@@ -62,7 +62,7 @@ export class Plane {
     this.colours = palette();
     this.ratio = Math.min(3, devicePixelRatio || 1);
     const em = Number.parseFloat(getComputedStyle(this.stage).fontSize);
-    this.box = { left: 3.4 * em, right: width - 0.9 * em, top: 0.8 * em, bottom: height - 2.2 * em };
+    this.box = { left: 3.4 * em, right: width - 0.9 * em, top: 0.8 * em, bottom: height - 1.7 * em };
     Object.assign(this, { width, height, em });
     for (const layer of [this.back, this.front]) set(layer, { viewBox: `0 0 ${width} ${height}` });
     this.canvas.width = Math.round(width * this.ratio);
@@ -231,10 +231,14 @@ export class Plane {
     context.lineWidth = 3;
     context.strokeStyle = this.colours.paper;
     context.fillStyle = this.colours.ink;
+    const taken = new Map();
     for (const place of this.places) {
       const value = quantityOf(place.shown, this.board.choices.quantity);
       if (value === null || value === undefined) continue;
-      const at = [cls(value), place.px, place.py + this.stamps.radius + 2];
+      const text = brief(value);
+      const top = place.py + this.stamps.radius + 2;
+      if (!claim(taken, place.px, top, context.measureText(text).width + 0.3 * this.em, 0.8 * this.em)) continue;
+      const at = [text, place.px, top];
       context.strokeText(...at);
       context.fillText(...at);
     }
@@ -242,11 +246,11 @@ export class Plane {
 
   rings() {
     const { selected, choices } = this.board;
-    const hovered = this.board.campaign?.byId.get(choices.hovered);
+    const hovered = this.board.campaign?.point(choices.hovered);
     return [[hovered, 'hovered'], [selected, 'selected']].map(([point, name]) => {
-      const place = point && this.nearby.get(point.id);
+      const place = point && this.nearby.get(point.i);
       if (!place || place.px === undefined) return null;
-      return svg('circle', { class: `ring ${name}`, cx: place.px, cy: place.py, r: this.stamps.radius + 4, 'data-point': point.id });
+      return svg('circle', { class: `ring ${name}`, cx: place.px, cy: place.py, r: this.stamps.radius + 4, 'data-point': point.i });
     });
   }
 
@@ -321,7 +325,7 @@ export class Plane {
 
   hover(place) {
     const point = place?.shown ?? null;
-    this.board.choose({ hovered: point?.id ?? null });
+    this.board.choose({ hovered: point?.i ?? null });
     this.tip.hidden = !place;
     if (!place) return;
     const { campaign } = this.board;
@@ -336,7 +340,7 @@ export class Plane {
   }
 
   select(place) {
-    this.board.choose({ selected: place?.shown.id ?? null });
+    this.board.choose({ selected: place?.shown.i ?? null });
   }
 
   key(event) {
@@ -344,7 +348,7 @@ export class Plane {
     if (event.key in steps) this.step(...steps[event.key]);
     else if (event.key === 'Escape') this.zoom ? this.zoomTo(null) : this.select(null);
     else if (event.key === 'Home') this.go(this.places[0]);
-    else if (event.key === 'Enter' && this.board.choices.hovered) this.board.choose({ selected: this.board.choices.hovered });
+    else if (event.key === 'Enter' && this.board.choices.hovered !== null) this.board.choose({ selected: this.board.choices.hovered });
     else return;
     event.preventDefault();
   }
@@ -371,6 +375,18 @@ export class Plane {
     const value = point.cls_obs === null || point.cls_obs === undefined ? (point.message ?? '') : `CLs observed ${cls(point.cls_obs)}, expected ${cls(point.cls_exp?.[2])}`;
     say(this.heard, `${point.name}: ${STATES[this.board.campaign.stateOf(point)]}. ${value}`);
   }
+}
+
+/** Take a place for a text, unless another text or its like is there already. */
+function claim(taken, x, y, width, height) {
+  const line = Math.round(y / height);
+  for (const near of [line - 1, line, line + 1]) {
+    for (const [other, half, top] of taken.get(near) ?? []) {
+      if (Math.abs(top - y) < height && Math.abs(other - x) < half + width / 2) return false;
+    }
+  }
+  taken.set(line, [...(taken.get(line) ?? []), [x, width / 2, y]]);
+  return true;
 }
 
 /** Whether a contour is of the plane in view: it comes a moment after the choice. */

@@ -26,22 +26,23 @@ export class RunPanel {
   }
 
   update() {
-    const { run } = this.board.campaign ?? {};
+    const { campaign } = this.board;
+    const run = campaign?.run;
     if (!run?.counts) return;
-    say(this.done, count(run.done));
-    say(this.total, ` of ${count(run.total)} points`);
+    const counts = campaign.counts();
+    say(this.done, count(counts.converged + counts.not_converged + counts.failed));
+    say(this.total, ` of ${count(campaign.points.length)} points`);
     say(this.phase, PHASES[run.phase] ?? run.phase);
     this.phase.className = `phase ${run.phase}`;
     this.problem.hidden = !run.problem;
     if (run.problem) say(this.problem, run.problem);
-    this.drawBar(run);
+    this.drawBar(counts);
     this.drawFigures(run);
     this.drawStrip(run.strip);
     this.drawPools(run.pools);
   }
 
-  drawBar(run) {
-    const counts = counted(run);
+  drawBar(counts) {
     const parts = SEGMENTS.filter((state) => counts[state]);
     put(this.bar, parts.map((state) => {
       const part = h('span', { class: `segment ${state}` });
@@ -86,16 +87,9 @@ export class RunPanel {
     put(this.pools, pools.map((pool) => h('li', { class: pool.health },
       h('span', { class: 'lamp', 'aria-hidden': 'true' }),
       h('b', {}, pool.name), h('span', { class: 'health' }, pool.health),
-      h('span', { class: 'load' }, `${count(pool.done)} done${pool.flying ? `, ${count(pool.flying)} in flight` : ''}${pool.failed ? `, ${count(pool.failed)} tasks lost` : ''}`),
+      h('span', { class: 'load' }, `${count(pool.done)} done${pool.flying ? `, ${count(pool.flying)} in flight` : ''}${pool.failed ? `, ${count(pool.failed)} ${pool.failed === 1 ? 'task' : 'tasks'} lost` : ''}`),
       pool.message ? h('span', { class: 'message' }, pool.message) : null)));
   }
-}
-
-/** Counts as they are shown: without a driver nothing is in flight. */
-function counted(run) {
-  if (run.attached) return run.counts;
-  const { sent, running, retrying, waiting, ...rest } = run.counts;
-  return { ...rest, waiting: waiting + sent + running + retrying };
 }
 
 export class ErrorTable {
@@ -137,7 +131,7 @@ export class ErrorTable {
   }
 
   link(point) {
-    return h('button', { type: 'button', class: 'link', onclick: () => this.board.choose({ selected: point.id }) }, point.name);
+    return h('button', { type: 'button', class: 'link', onclick: () => this.board.choose({ selected: point.i }) }, point.name);
   }
 }
 

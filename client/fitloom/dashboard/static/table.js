@@ -82,7 +82,7 @@ export class Table {
     const lines = this.rows.slice(first, last).map((point, i) => this.line(point, first + i));
     put(this.body, this.above, lines, this.below);
     const chosen = this.board.choices.selected;
-    set(this.grid, { 'aria-activedescendant': lines.some((line) => line.dataset.id === chosen) ? rowId(this.board.selected) : null });
+    set(this.grid, { 'aria-activedescendant': lines.some((line) => line.dataset.point === String(chosen)) ? rowId(this.board.selected) : null });
   }
 
   rowHeight() {
@@ -91,12 +91,12 @@ export class Table {
   }
 
   line(point, index) {
-    const chosen = point.id === this.board.choices.selected;
+    const chosen = point.i === this.board.choices.selected;
     return h('tr', {
-      id: rowId(point), 'data-id': point.id, 'aria-rowindex': String(index + 2), 'aria-selected': String(chosen),
-      class: point.id === this.board.choices.hovered ? 'hovered' : null,
-      onclick: () => this.board.choose({ selected: point.id }),
-      onpointerenter: () => this.board.choose({ hovered: point.id }),
+      id: rowId(point), 'data-point': point.i, 'aria-rowindex': String(index + 2), 'aria-selected': String(chosen),
+      class: point.i === this.board.choices.hovered ? 'hovered' : null,
+      onclick: () => this.board.choose({ selected: point.i }),
+      onpointerenter: () => this.board.choose({ hovered: point.i }),
     }, this.columns.map((column) => h('td', { class: column.class }, column.cell(point))));
   }
 
@@ -105,8 +105,8 @@ export class Table {
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
     if (event.target !== this.grid || !(event.key in steps) || !this.rows.length) return;
     const now = this.rows.indexOf(this.board.selected);
-    const next = Math.min(this.rows.length - 1, Math.max(0, now < 0 ? 0 : now + steps[event.key]));
-    this.board.choose({ selected: this.rows[next].id });
+    const next = Math.min(this.rows.length - 1, Math.max(0, now + steps[event.key]));
+    this.board.choose({ selected: this.rows[next].i });
     event.preventDefault();
   }
 
