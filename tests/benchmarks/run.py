@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import executors
 import generated
 import pallets
 from table import Row, show, write
@@ -34,6 +35,7 @@ SECTIONS: dict[str, Callable[[], list[Row]]] = {
     "sbottom": _sbottom,
     "erjr": _erjr,
     "thousand": lambda: generated.thousand(WORK / "thousand"),
+    "executors": lambda: executors.bench(DATA / "sbottom-ins1748602.tar.gz", WORK / "executors"),
     "grid": lambda: generated.grid(WORK / "grid"),
     "gpu": lambda: generated.gpu(WORK / "gpu", DATA / "sbottom-ins1748602.tar.gz"),
 }
