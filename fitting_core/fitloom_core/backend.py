@@ -15,9 +15,11 @@ import jax
 from platformdirs import user_cache_path
 
 jax.config.update("jax_enable_x64", True)
-# A program runs in the thread that called it: with asynchronous dispatch, two threads' programs can wait for each
-# other's place in XLA's pool for ever.
-jax.config.update("jax_cpu_enable_async_dispatch", False)
+
+SIDE_BY_SIDE = os.environ.get("NPROC") == "1"
+"""Whether threads may run programs side by side. With a pool of several threads of its own, XLA (jaxlib 0.10) can make
+two calling threads wait for each other for ever; with one, a program runs in the thread that called it. XLA reads
+``NPROC`` when JAX first makes a device."""
 
 CACHE_VARIABLE = "FITLOOM_COMPILATION_CACHE"
 

@@ -11,13 +11,15 @@ import platform
 import threading
 import time
 from collections import OrderedDict
+from contextlib import nullcontext
 
 from fitloom_core.errors import FitloomError, InvalidTask
 from fitloom_core.wire import Failure, FitResult, FitTask, Point, Reply, unpack
 
 KEPT_BACKGROUNDS = 8
 
-_lock = threading.Lock()
+_fitting = threading.Lock()
+_keeping = threading.Lock()
 _backgrounds: OrderedDict[str, object] = OrderedDict()
 
 
@@ -55,11 +57,14 @@ def fit_task(task: FitTask, worker: str) -> list[FitResult]:
         BackgroundNeeded: the background's content is needed.
         FitloomError: the background cannot be used.
     """
+    from fitloom_core.backend import SIDE_BY_SIDE
     from fitloom_core.inference.points import Background, fit_points
 
-    background = _background(task, Background)
+    with _keeping:
+        background = _background(task, Background)
     begin = time.perf_counter()
-    outcomes = fit_points(background, [point.patch for point in task.points], task.options)
+    with nullcontext() if SIDE_BY_SIDE else _fitting:
+        outcomes = fit_points(background, [point.patch for point in task.points], task.options)
     seconds = (time.perf_counter() - begin) / max(1, len(task.points))
     return [
         _record(point, task, outcome, seconds, worker) for point, outcome in zip(task.points, outcomes, strict=True)
@@ -74,18 +79,15 @@ def worker_name() -> str:
 def _background(task: FitTask, make):  # type: ignore[no-untyped-def]
     """The background of a task: the kept one, or a new one from its content."""
     key = task.background.digest
-    with _lock:
-        kept = _backgrounds.get(key)
-        if kept is not None:
-            _backgrounds.move_to_end(key)
-            return kept
-        if task.background.content is None:
-            raise BackgroundNeeded(f"this worker does not have the background {key}; send the task with its content")
-        made = make(unpack(task.background.content), key)
-        _backgrounds[key] = made
-        while len(_backgrounds) > KEPT_BACKGROUNDS:
-            _backgrounds.popitem(last=False)
-        return made
+    if key in _backgrounds:
+        _backgrounds.move_to_end(key)
+        return _backgrounds[key]
+    if task.background.content is None:
+        raise BackgroundNeeded(f"this worker does not have the background {key}; send the task with its content")
+    _backgrounds[key] = make(unpack(task.background.content), key)
+    while len(_backgrounds) > KEPT_BACKGROUNDS:
+        _backgrounds.popitem(last=False)
+    return _backgrounds[key]
 
 
 def _record(point: Point, task: FitTask, outcome, seconds: float, worker: str) -> FitResult:  # type: ignore[no-untyped-def]

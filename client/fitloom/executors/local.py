@@ -2,13 +2,19 @@
 
 JAX gives Python's lock back while compiled code runs, so threads fit side by side and share one compiled program and one
 background. Processes cost a start of two seconds each and pay from about four workers on; each has its threads pinned.
+
+Side by side only works when XLA has no threads of its own: with a pool of N of them, N programs at once can each hold
+one and wait for another for ever (seen with jaxlib 0.10: Cholesky factors are computed on that pool). With one, a program
+runs in the thread that called it. XLA reads this from the environment when JAX is imported.
 """
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -18,6 +24,8 @@ from typing import Any
 
 from fitloom.executors import Pool
 from fitloom_core.errors import InputError
+
+_log = logging.getLogger("fitloom")
 
 MOST_THREADS = 4
 """Up to so many workers are threads of this process unless settings say otherwise."""
@@ -29,8 +37,8 @@ _ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "NPROC": "1",
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
 }
+"""What pins a worker to one thread; ``NPROC`` is XLA's."""
 
 
 def open_pool(settings: Mapping[str, Any]) -> Pool:
@@ -44,7 +52,7 @@ def open_pool(settings: Mapping[str, Any]) -> Pool:
     workers = _workers(settings.get("workers"))
     processes = settings.get("processes")
     processes = workers > MOST_THREADS if processes is None else bool(processes)
-    executor = _processes(workers) if processes else ThreadPoolExecutor(workers, thread_name_prefix="fit")
+    executor = _processes(workers) if processes else _threads(workers)
     return Pool(
         name=str(settings.get("name") or "local"),
         executor=executor,
@@ -55,8 +63,9 @@ def open_pool(settings: Mapping[str, Any]) -> Pool:
     )
 
 
-def warm_up() -> threading.Thread:
-    """Begin to import the numerics while something else is being read."""
+def warm_up(workers: int | None = None) -> threading.Thread:
+    """Begin to import the numerics, for so many workers, while something else is being read."""
+    _leave_threads_to_us(_workers(workers))
     thread = threading.Thread(target=_import_numerics, name="warm-up", daemon=True)
     thread.start()
     return thread
@@ -79,6 +88,20 @@ def _workers(given: Any) -> int:
 def _cores() -> int:
     """Cores that this process may use, which in a batch job are fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _leave_threads_to_us(workers: int) -> None:
+    if workers > 1 and "jax" not in sys.modules:
+        os.environ.setdefault("NPROC", "1")
+
+
+def _threads(workers: int) -> Executor:
+    """Threads; only one at a time fits where JAX was imported before it could be told to keep to one thread."""
+    _leave_threads_to_us(workers)
+    side_by_side = os.environ.get("NPROC") == "1"
+    if workers > 1 and not side_by_side:
+        _log.warning("JAX was imported before fitloom.run: fitting in one thread; set NPROC=1 before the import, or ask for processes")
+    return ThreadPoolExecutor(workers if side_by_side else 1, thread_name_prefix="fit")
 
 
 def _processes(workers: int) -> ProcessPoolExecutor:
