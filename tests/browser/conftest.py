@@ -74,11 +74,19 @@ def visit(browser: Browser) -> Iterator[Open]:
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
-    def open_(address: str, *, width: int = 1280, height: int = 900, wait: bool = True, **context: Any) -> Page:
+    def open_(
+        address: str,
+        *,
+        width: int = 1280,
+        height: int = 900,
+        wait: bool = True,
+        allow: str = "net::ERR",
+        **context: Any,
+    ) -> Page:
         contexts.append(browser.new_context(viewport={"width": width, "height": height}, **context))
         page = contexts[-1].new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if _is_ours(message) else None)
+        page.on("console", lambda message: errors.append(message.text) if _is_ours(message, allow) else None)
         page.goto(address)
         if wait:
             until(page, f"{CAMPAIGN}?.contour !== null && {CAMPAIGN}?.contour !== undefined")
@@ -104,6 +112,6 @@ def artefact(request: pytest.FixtureRequest) -> Callable[[Page, str], Path]:
     return keep
 
 
-def _is_ours(message: Any) -> bool:
-    """Errors of the page's own; that a cut connection is reported is what a test wants."""
-    return message.type == "error" and "net::ERR" not in message.text and "Failed to load resource" not in message.text
+def _is_ours(message: Any, allow: str) -> bool:
+    """Errors of the page's own: not those that a test provokes, nor refused requests, which the page tells of itself."""
+    return message.type == "error" and allow not in message.text and "Failed to load resource" not in message.text

@@ -1,4 +1,4 @@
-"""A TCP proxy that can be cut: every connection through it breaks at once, and new ones are refused until it is mended."""
+"""A TCP proxy that can be cut: all connections through it break, and new ones are refused until it is mended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for the page. Playwright's own wait evaluates strings inside the page, which its content security policy forbids."""
+"""Waiting for the page: playwright's own way evaluates strings inside the page, which the page's policy forbids."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ export class Detail {
     const rows = [...regions.map((other) => [other.region, other]), ...others];
     if (!rows.length) return null;
     return h('table', { class: 'plain siblings' }, h('caption', {}, 'Elsewhere'),
-      h('thead', {}, h('tr', {}, ['', 'observed', 'expected'].map((head) => h('th', { scope: 'col' }, head)))),
+      h('thead', {}, h('tr', {}, ['where', 'observed', 'expected'].map((head) => h('th', { scope: 'col' }, head)))),
       h('tbody', {}, rows.map(([name, other]) => h('tr', {}, h('th', { scope: 'row' }, name),
         h('td', { class: 'number' }, cls(other?.cls_obs)), h('td', { class: 'number' }, cls(other?.cls_exp?.[2]))))));
   }
