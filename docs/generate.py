@@ -59,25 +59,17 @@ def _table(command: Any) -> list[str]:
 
 
 def _names(option: Any) -> str:
-    if option.param_type_name == "argument":
-        metavar = option.metavar or option.human_readable_name
-        return f"`{metavar.upper()}{'…' if option.nargs == -1 else ''}`"
-    kind = "" if option.is_flag else f" {_kind(option)}"
-    repeat = ", repeatable" if option.multiple else ""
-    names = ", ".join(f"`{name}`" for name in [*option.opts, *option.secondary_opts])
-    return f"{names}{f'`{kind}`' if kind else ''}{repeat}"
-
-
-def _kind(option: Any) -> str:
-    choices = getattr(option.type, "choices", None)
-    if option.metavar:
-        return str(option.metavar)
-    return "\\|".join(str(choice) for choice in choices) if choices else option.type.name.upper()
+    if not option.opts[0].startswith("-"):
+        return f"`{option.metavar or option.name.upper()}{'…' if option.nargs == -1 else ''}`"
+    *others, last = [*option.opts, *option.secondary_opts]
+    value = "" if option.is_flag else f" {_cell(option.metavar or option.name.upper())}"
+    return ", ".join(f"`{name}`" for name in [*others, last + value])
 
 
 def _default(option: Any) -> str:
     default = option.default
-    if option.required or default in (None, False, [], ()) or callable(default) or option.param_type_name == "argument":
+    silent = not getattr(option, "show_default", True) or not option.opts[0].startswith("-")
+    if silent or default in (None, False, "", [], ()) or callable(default):
         return ""
     return f" Default: `{getattr(default, 'value', default)}`."
 
