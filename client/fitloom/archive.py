@@ -29,6 +29,10 @@ MAX_RATIO = 500
 """Unpacked to packed size: JSON reaches 100, zeros 1000 and more."""
 RATIO_COUNTS_FROM = 64 * 1024**2
 
+def _open_plain(path: Path) -> IO[bytes]:
+    return path.open("rb")  # noqa: SIM115
+
+
 _MAGIC: dict[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
@@ -99,7 +103,9 @@ class _Budget:
         self.files += 1
         self.total += member.size
         if self.files > MAX_FILES:
-            raise UnsafeArchive(f"{self.source} holds more than {MAX_FILES} files: refused; give the folder of the pallet itself")
+            raise UnsafeArchive(
+                f"{self.source} holds more than {MAX_FILES} files: refused; give the folder of the pallet itself"
+            )
         if member.size > MAX_FILE_BYTES or self.total > self.limit:
             raise UnsafeArchive(
                 f"{self.source} would unpack to more than {_mega(min(self.limit, MAX_FILE_BYTES))} MB "
@@ -159,7 +165,9 @@ def _tar_members(source: Path) -> Iterator[Member]:
         for info in archive:
             path = _harmless(source, info.name)
             if info.issym() or info.islnk():
-                raise UnsafeArchive(f"{source} holds a link ({info.name!r} to {info.linkname!r}): refused, a pallet needs none")
+                raise UnsafeArchive(
+                    f"{source} holds a link ({info.name!r} to {info.linkname!r}): refused, a pallet needs none"
+                )
             if info.isfile():
                 yield Member(path, info.size, lambda info=info: _content(archive, info))  # type: ignore[misc]
             elif not info.isdir():
@@ -171,8 +179,7 @@ def _open_tar(source: Path) -> Iterator[tarfile.TarFile]:
     with source.open("rb") as head:
         magic = head.read(8)
     opener = next((opener for start, opener in _MAGIC.items() if magic.startswith(start)), None)
-    stream = cast("IO[bytes]", source.open("rb") if opener is None else opener(source))
-    with stream:
+    with cast("IO[bytes]", (opener or _open_plain)(source)) as stream:
         try:
             archive = tarfile.open(fileobj=cast("IO[bytes]", _Bounded(source, stream)), mode="r:")
         except tarfile.ReadError:

@@ -255,7 +255,14 @@ class Campaign:
         self._queue([point], [Batch((point.unit.id,), now + decision.after, frozenset({pool}), decision.isolate)])
 
     def _failed(
-        self, points: Sequence[_Point], name: str, task: _Task, code: str, message: str, now: float, refused: bool = False
+        self,
+        points: Sequence[_Point],
+        name: str,
+        task: _Task,
+        code: str,
+        message: str,
+        now: float,
+        refused: bool = False,
     ) -> None:
         """Points whose task came to nothing: sent again as the policy says, or given up."""
         if not points:
@@ -318,7 +325,8 @@ class Campaign:
         """Give every pool one task at a time until none takes more."""
         busy = not self._paused
         while busy:
-            busy = any([self._feed(name, pool, now) for name, pool in self._pools.items()])
+            fed = [self._feed(name, pool, now) for name, pool in self._pools.items()]
+            busy = any(fed)
 
     def _feed(self, name: str, pool: _Pool, now: float) -> bool:
         if not pool.up or len(pool.tasks) >= pool.depth or any(self._tasks[task].batch.isolated for task in pool.tasks):

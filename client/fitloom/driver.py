@@ -21,14 +21,15 @@ from fitloom.lifecycle import Event, Instruction
 from fitloom.plan import Plan, PlannedPoint, encode_task, failed_record
 from fitloom.pools import NotOpened, Opened, Pools, PoolSource, is_pool_lost
 from fitloom.retry import is_transient
-from fitloom_core.errors import ExecutorError, InputError, InvalidTask
+from fitloom_core.errors import ExecutorError, FitloomError, InvalidTask, TaskLost
 from fitloom_core.wire import FitResult, Reply, pack
 
 Json = dict[str, Any]
 
 LOOK_EVERY = 0.5
 """Seconds between looks at the requests of others."""
-_REQUESTS = {"stop": life.Stop, "start": life.Start, "retry": life.Retry}
+_Wish = life.Stop | life.Start | life.Retry
+_WISHES: dict[str, type[_Wish]] = {"stop": life.Stop, "start": life.Start, "retry": life.Retry}
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,9 @@ class Driver:
             for result in driver.results(): ...
     """
 
-    def __init__(self, plan: Plan, sources: Sequence[PoolSource], journal: Journal, *, batch: int = DEFAULT_BATCH) -> None:
+    def __init__(
+        self, plan: Plan, sources: Sequence[PoolSource], journal: Journal, *, batch: int = DEFAULT_BATCH
+    ) -> None:
         self.plan = plan
         self.journal = journal
         self.stored = [result for result in journal.stored if result.id in plan.by_id]
@@ -69,7 +72,7 @@ class Driver:
         self._done = False
 
     def stop(self) -> None:
-        """End as soon as possible, from another thread; what is journaled stays, and the same campaign can be resumed."""
+        """End as soon as possible, from another thread; what is journaled stays, and the campaign can be resumed."""
         self._inbox.put(None)
 
     def results(self) -> Iterator[FitResult]:
@@ -122,8 +125,8 @@ class Driver:
     def _wishes(self) -> Iterator[Event]:
         for request in self.journal.requests():
             points = request.get("points") or ()
-            if request.get("action") in _REQUESTS and isinstance(points, list | tuple):
-                yield _REQUESTS[request["action"]](tuple(map(str, points)))
+            if request.get("action") in _WISHES and isinstance(points, list | tuple):
+                yield _WISHES[request["action"]](tuple(map(str, points)))
 
     def _begun_tasks(self) -> Iterator[Event]:
         for task, (_, future) in list(self._futures.items()):
@@ -134,11 +137,13 @@ class Driver:
     def _not_opened(self, name: str, error: Exception) -> Event:
         """Settings that are wrong end the run; so does an executor that was never there, where it is the only one."""
         self._trouble = f"{name}: {error}"
-        if isinstance(error, InputError):
+        if isinstance(error, FitloomError) and not isinstance(error, ExecutorError):
             raise error
         self._unopened.discard(name)
         if not self._unopened and not self._ever_open:
-            raise error if isinstance(error, ExecutorError) else ExecutorError(f"cannot start executor {self._trouble}") from error
+            raise (
+                error if isinstance(error, ExecutorError) else ExecutorError(f"cannot start executor {self._trouble}")
+            ) from error
         return life.PoolDown(name, str(error), never_up=True)
 
     def _ended(self, task: str, future: Future[bytes]) -> Event | None:
@@ -164,6 +169,8 @@ class Driver:
         if pool and is_pool_lost(error):
             self._trouble = f"{pool}: {message}"
             return life.PoolDown(pool, message)
+        if isinstance(error, TaskLost):
+            return life.TaskFailed(task, error.code, message)
         return life.TaskFailed(task, "task_lost", f"{type(error).__name__}: {message}")
 
     # From instructions to the world.
@@ -171,7 +178,9 @@ class Driver:
     def _do(self, instructions: Sequence[Instruction]) -> Iterator[FitResult]:
         """Journal first, then keep the lanes full, then the log; the caller hears last."""
         results = self._write([result for one in instructions for result in self._settled_by(one)])
-        failures = [failure for one in instructions if isinstance(one, life.Send) and (failure := self._send(one)) is not None]
+        failures = [
+            failure for one in instructions if isinstance(one, life.Send) and (failure := self._send(one)) is not None
+        ]
         self.journal.log((one.event, one.details) for one in instructions if isinstance(one, life.Log))
         for one in instructions:
             self._act(one)
@@ -211,7 +220,9 @@ class Driver:
         try:
             limit = self._pools.limit(send.pool)
             if limit is not None and len(task) > limit:
-                return life.TaskFailed(send.task, "too_large", f"a task of {len(task)} bytes; {send.pool} carries {limit}")
+                return life.TaskFailed(
+                    send.task, "too_large", f"a task of {len(task)} bytes; {send.pool} carries {limit}"
+                )
             future = self._pools.submit(send.pool, task)
         except KeyError:
             return life.PoolDown(send.pool, "closed")

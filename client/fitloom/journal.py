@@ -105,7 +105,9 @@ def write_json(path: Path, document: Any) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
-        raise JournalError(f"cannot write {path}: {error.strerror}; make room or choose another folder with --output") from None
+        raise JournalError(
+            f"cannot write {path}: {error.strerror}; make room or choose another folder with --output"
+        ) from None
 
 
 class LineLog:
@@ -137,7 +139,8 @@ class LineLog:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, self._size)
             raise JournalError(
-                f"cannot write {self.path}: {error.strerror}; its {self.lines} lines are safe: make room and run the same command again"
+                f"cannot write {self.path}: {error.strerror}; its {self.lines} lines are safe: "
+                "make room and run the same command again"
             ) from None
         self._size += sum(map(len, lines))
         self.lines += len(lines)
@@ -186,7 +189,9 @@ class Journal:
         """Append lines to the event log: what happened, and to what."""
         now = round(time.time(), 3)
         start = self._events.lines + 1
-        self._events.append({"seq": seq, "t": now, "event": event, **details} for seq, (event, details) in enumerate(entries, start))
+        self._events.append(
+            {"seq": seq, "t": now, "event": event, **details} for seq, (event, details) in enumerate(entries, start)
+        )
 
     def requests(self) -> list[Json]:
         """What others asked of the driver since the last call, oldest first."""

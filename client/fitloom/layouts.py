@@ -74,7 +74,9 @@ def _owner(path: str, prefix: str, regions: Sequence[Found]) -> Found:
         if len(near) > 1:
             near = [region for region in near if region.prefix.casefold() == prefix.casefold()]
             if len(near) != 1:
-                raise InvalidPallet(f"{path} lies beside several backgrounds; give each its own folder, or the same prefix")
+                raise InvalidPallet(
+                    f"{path} lies beside several backgrounds; give each its own folder, or the same prefix"
+                )
         if near:
             return near[0]
     raise InvalidPallet(f"{path} has no BkgOnly.json beside it or in a folder above")
@@ -85,7 +87,8 @@ def _named(regions: list[Found]) -> list[Found]:
     if len(regions) == 1:
         return regions
     parts: Mapping[str, tuple[str, ...]] = {
-        region.background: (*PurePosixPath(region.background).parent.parts, *filter(None, [region.prefix])) for region in regions
+        region.background: (*PurePosixPath(region.background).parent.parts, *filter(None, [region.prefix]))
+        for region in regions
     }
     shared = _shared(list(parts.values()))
     for region in regions:

@@ -68,7 +68,8 @@ def _acquire(lock: int, folder: Path) -> None:
     if taken:
         who = f"process {other.get('pid')} on {other.get('host')}" if other else "another process"
         raise CampaignLocked(
-            f"{folder} is being written by another fitloom ({who}); wait for it or stop it, or choose another folder with --output"
+            f"{folder} is being written by another fitloom ({who}); "
+            "wait for it or stop it, or choose another folder with --output"
         )
 
 

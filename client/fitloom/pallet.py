@@ -35,7 +35,9 @@ class PalletPoint:
 
     __slots__ = ("name", "problem", "text", "values")
 
-    def __init__(self, name: str, values: Mapping[str, Value], patch: Sequence[Json], problem: Failure | None = None) -> None:
+    def __init__(
+        self, name: str, values: Mapping[str, Value], patch: Sequence[Json], problem: Failure | None = None
+    ) -> None:
         self.name = name
         self.values = dict(values)
         self.text = canonical(list(patch))
@@ -145,7 +147,9 @@ def _read(source: str, labels: Sequence[str], verify: bool, offline: bool) -> Pa
 
         path = Path(download(source, offline=offline))
     elif not path.exists():
-        raise UnreadableDocument(f"{source} is not there; give a directory, an archive, a URL, doi:…, hepdata:ins… or demo")
+        raise UnreadableDocument(
+            f"{source} is not there; give a directory, an archive, a URL, doi:…, hepdata:ins… or demo"
+        )
     files = read_files(path, is_pallet_file)
     found = find_regions(files, source)
     regions = tuple(_region(one, files, labels, verify) for one in found)
@@ -168,7 +172,9 @@ def _name_of(source: str) -> str:
 def _digest_of(files: Mapping[str, bytes]) -> str:
     """sha256 of what the files hold, whatever folder or archive they came in."""
     common = len(os.path.commonpath([os.path.dirname(path) for path in files]))
-    lines = sorted(f"{path[common:].lstrip('/')} {hashlib.sha256(content).hexdigest()}" for path, content in files.items())
+    lines = sorted(
+        f"{path[common:].lstrip('/')} {hashlib.sha256(content).hexdigest()}" for path, content in files.items()
+    )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -207,7 +213,9 @@ def _parse_patch(path: str, raw: bytes) -> list[Json]:
     except (ValueError, RecursionError):
         operations = load_json(raw, name=path)
     if not isinstance(operations, list):
-        raise UnreadableDocument(f"{path} is no JSON patch: it holds a {type(operations).__name__}, not a list of operations")
+        raise UnreadableDocument(
+            f"{path} is no JSON patch: it holds a {type(operations).__name__}, not a list of operations"
+        )
     return operations
 
 
@@ -236,8 +244,12 @@ def _patchset_points(
             raise DigestMismatch(f"{background_path} is not the background that {path} was made for: {error}") from None
     names = tuple(labels) or tuple(patchset.labels)
     if len(names) != len(patchset.labels):
-        raise InputError(f"{path} has {len(patchset.labels)} labels ({', '.join(patchset.labels)}), --labels gives {len(names)}")
-    return [PalletPoint(patch.name, dict(zip(names, patch.values, strict=True)), patch.operations) for patch in patchset]
+        raise InputError(
+            f"{path} has {len(patchset.labels)} labels ({', '.join(patchset.labels)}), --labels gives {len(names)}"
+        )
+    return [
+        PalletPoint(patch.name, dict(zip(names, patch.values, strict=True)), patch.operations) for patch in patchset
+    ]
 
 
 def _loose_point(path: str, name: str, raw: bytes, labels: Sequence[str]) -> PalletPoint:

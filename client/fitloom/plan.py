@@ -83,7 +83,12 @@ class Plan:
         return {
             "schema": SCHEMA_VERSION,
             "fitloom": __version__,
-            "pallet": {"name": pallet.name, "source": pallet.source, "digest": pallet.digest, "labels": list(pallet.labels)},
+            "pallet": {
+                "name": pallet.name,
+                "source": pallet.source,
+                "digest": pallet.digest,
+                "labels": list(pallet.labels),
+            },
             "regions": [self._region(region) for region in pallet.regions],
             "options": self.options.model_dump(),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -91,7 +96,9 @@ class Plan:
 
     def _region(self, region: Region) -> Json:
         points = [
-            {"id": point.id, "name": point.name, "values": point.values} for point in self.points if point.region == region.name
+            {"id": point.id, "name": point.name, "values": point.values}
+            for point in self.points
+            if point.region == region.name
         ]
         return {"name": region.name, "digest": region.digest, "points": points}
 
@@ -106,7 +113,9 @@ def make_plan(pallet: Pallet, options: FitOptions) -> Plan:
 def _planned(pallet: str, region: Region, point: PalletPoint, options: str) -> PlannedPoint:
     """The id is `fitloom_core.wire.point_id`, of texts that are there already."""
     identity = hashlib.sha256(f'["{region.digest}",{point.text},{options}]'.encode()).hexdigest()
-    return PlannedPoint(identity, pallet, region.name, point.name, point.values, region.digest, point.text, point.problem)
+    return PlannedPoint(
+        identity, pallet, region.name, point.name, point.values, region.digest, point.text, point.problem
+    )
 
 
 def encode_task(task: str, background: str, content: str | None, points: Iterable[PlannedPoint], options: str) -> bytes:
@@ -119,7 +128,9 @@ def encode_task(task: str, background: str, content: str | None, points: Iterabl
         points: the points.
         options: the options as JSON text.
     """
-    head = json.dumps({"schema": SCHEMA_VERSION, "task": task, "background": {"digest": background, "content": content}})
+    head = json.dumps(
+        {"schema": SCHEMA_VERSION, "task": task, "background": {"digest": background, "content": content}}
+    )
     body = ", ".join(point.wire() for point in points)
     return f'{head[:-1]}, "points": [{body}], "options": {options}}}'.encode()
 

@@ -1,4 +1,4 @@
-"""The open executors of a running campaign: opened, opened again and closed in threads, because all three may take long."""
+"""The open executors of a running campaign: opened, reopened and closed in threads, because all three may take long."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ class Pools:
         """Nothing is opened yet; what comes of opening is posted."""
         self._sources = {source.name: source for source in sources}
         if len(self._sources) < len(sources):
-            raise InputError(f"two executors share a name ({', '.join(source.name for source in sources)}); give each its own")
+            raise InputError(
+                f"two executors share a name ({', '.join(source.name for source in sources)}); give each its own"
+            )
         self._post = post
         self._open: dict[str, Pool] = {}
         self._closed = threading.Event()

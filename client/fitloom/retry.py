@@ -24,7 +24,9 @@ class Rule:
 RULES = {
     "task_lost": Rule(attempts=3, delay=0.5),
     "bad_reply": Rule(attempts=3, delay=0.5),
+    "worker_died": Rule(attempts=3),
     "timeout": Rule(attempts=2),
+    "time_limit": Rule(attempts=2),
     "pool_down": Rule(attempts=3, split_from=2, isolate_from=2),
     "too_large": Rule(attempts=2),
     "internal": Rule(attempts=2),

@@ -30,7 +30,21 @@ from fitloom.lifecycle import (
 )
 
 LEASE = 30.0
-FAULTS = ["answer", "answer", "answer", "lose", "late", "twice", "part", "garbage", "forget", "kill", "lacks_background", "begin", "wait"]
+FAULTS = [
+    "answer",
+    "answer",
+    "answer",
+    "lose",
+    "late",
+    "twice",
+    "part",
+    "garbage",
+    "forget",
+    "kill",
+    "lacks_background",
+    "begin",
+    "wait",
+]
 
 
 @dataclass

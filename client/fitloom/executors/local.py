@@ -1,11 +1,12 @@
 """This machine: threads of this process, or processes of their own where more workers are wanted.
 
-JAX gives Python's lock back while compiled code runs, so threads fit side by side and share one compiled program and one
-background. Processes cost a start of two seconds each and pay from about four workers on; each has its threads pinned.
+JAX gives Python's lock back while compiled code runs, so threads fit side by side and share one compiled program
+and one background. Processes cost a start of two seconds each and pay from about four workers on; each has its
+threads pinned.
 
 Side by side only works when XLA has no threads of its own: with a pool of N of them, N programs at once can each hold
-one and wait for another for ever (seen with jaxlib 0.10: Cholesky factors are computed on that pool). With one, a program
-runs in the thread that called it. XLA reads this from the environment when JAX is imported.
+one and wait for another for ever (seen with jaxlib 0.10: Cholesky factors are computed on that pool). With one, a
+program runs in the thread that called it. XLA reads this from the environment when JAX is imported.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _ONE_THREAD = {
 def open_pool(settings: Mapping[str, Any]) -> Pool:
     """Workers on this machine.
 
-    Settings: ``workers`` (one a core), ``processes`` (true or false; by the number of workers), ``lease_seconds``, ``name``.
+    Settings: ``workers`` (one a core), ``processes`` (true or false), ``lease_seconds``, ``name``.
 
     Raises:
         InputError: a setting that cannot be used.
@@ -100,7 +101,10 @@ def _threads(workers: int) -> Executor:
     _leave_threads_to_us(workers)
     side_by_side = os.environ.get("NPROC") == "1"
     if workers > 1 and not side_by_side:
-        _log.warning("JAX was imported before fitloom.run: fitting in one thread; set NPROC=1 before the import, or ask for processes")
+        _log.warning(
+            "JAX was imported before fitloom.run: fitting in one thread; "
+            "set NPROC=1 before the import, or ask for processes"
+        )
     return ThreadPoolExecutor(workers if side_by_side else 1, thread_name_prefix="fit")
 
 
