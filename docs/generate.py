@@ -60,7 +60,8 @@ def _table(command: Any) -> list[str]:
 
 def _names(option: Any) -> str:
     if not option.opts[0].startswith("-"):
-        return f"`{option.metavar or option.name.upper()}{'…' if option.nargs == -1 else ''}`"
+        name = (option.metavar or option.name.upper()).rstrip("…")
+        return f"`{name}{'…' if option.nargs == -1 else ''}`"
     *others, last = [*option.opts, *option.secondary_opts]
     value = "" if option.is_flag else f" {_cell(option.metavar or option.name.upper())}"
     return ", ".join(f"`{name}`" for name in [*others, last + value])
