@@ -189,7 +189,7 @@ def choose(
         if its:
             merged[kind] = {**its, **merged.get(kind, {})}
     if workers is not None:
-        for kind in {"local", "parsl", "globus"} & set(kinds or ["local"]):
+        for kind in set(kinds or ["local"]):
             merged.setdefault(kind, {})["workers"] = workers
     return choose_sources(kinds, merged, config)
 

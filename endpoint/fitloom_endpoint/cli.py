@@ -55,7 +55,7 @@ def serve(
     from fitloom_endpoint.server import serve as run
     from fitloom_endpoint.settings import MEBIBYTE, Settings
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     run(
         Settings(
             host=host,

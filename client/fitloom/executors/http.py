@@ -1,7 +1,7 @@
 """The executor of HTTP endpoints: one or several addresses, tasks to the least busy, on to others when one is gone.
 
 Settings: ``urls`` (addresses, or ``{"url": …, "token": …}``), ``token`` (else FITLOOM_TOKEN), ``timeout`` in
-seconds for an answer, ``patience`` (how often to come back when told to wait), ``slots`` (tasks at once, where one
+seconds for an answer, ``patience`` (how often to come back when told to wait), ``workers`` (tasks at once, where one
 address stands for several replicas), ``name``.
 """
 
@@ -43,7 +43,7 @@ def open_pool(settings: Settings) -> Pool:
     patience = int(settings.get("patience", PATIENCE_ALONE if len(addresses) == 1 else PATIENCE_IN_COMPANY))
     endpoints = _greet_all([Endpoint(url, token, seconds=timeout, patience=patience) for url, token in addresses])
     offers = [endpoint.offer for endpoint in endpoints if endpoint.offer is not None]
-    slots = int(settings.get("slots") or sum(offer.workers for offer in offers))
+    slots = int(settings.get("workers") or sum(offer.workers for offer in offers))
     executor = HttpExecutor(endpoints, lanes=2 * slots)
     return Pool(
         name=str(settings.get("name", "http")),
