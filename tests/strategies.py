@@ -69,9 +69,10 @@ def signal_patches(draw: Draw, document: Json) -> list[Json]:
     operations = []
     for index in chosen:
         channel = document["channels"][index]
-        signal = {"name": "signal", "data": _list(draw, yields, channel), "modifiers": [_plain("mu", "normfactor")]}
+        modifiers = [_plain("mu", "normfactor")]
         if draw(st.booleans()):
-            signal["modifiers"].append(_normsys(draw, "norm_signal"))
+            modifiers.append(_normsys(draw, "norm_signal"))
+        signal = {"name": "signal", "data": _list(draw, yields, channel), "modifiers": modifiers}
         place = draw(st.sampled_from(["-", 0, len(channel["samples"])]))
         operations.append({"op": "add", "path": f"/channels/{index}/samples/{place}", "value": signal})
     if len(names) > 1 and chosen != [len(names) - 1] and draw(st.booleans()):
@@ -183,7 +184,7 @@ def _parameter_lists(draw: Draw, channels: list[Json]) -> list[Json]:
             lists.append({"name": name, **draw(_parameter(kind, size))})
     if draw(st.booleans()):
         lists.append({"name": "of_no_modifier", "fixed": True})
-    return draw(st.permutations(lists))
+    return list(draw(st.permutations(lists)))
 
 
 @st.composite

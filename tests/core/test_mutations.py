@@ -54,7 +54,7 @@ def _is_json(document: object) -> bool:
         return False
 
 
-def _spoiled(document: Json, seed: int) -> list[Json]:
+def _spoiled(document: Any, seed: int) -> list[Any]:
     random = Random(seed)
     return [mutate(document, random) for _ in range(MUTATIONS)]
 

@@ -72,7 +72,7 @@ def test_all_six_operations_apply_in_turn(document: Json) -> None:
 
 
 def test_a_value_that_the_patch_itself_changes_later_is_not_changed_in_the_patch(document: Json) -> None:
-    patch = [
+    patch: list[Json] = [
         {"op": "add", "path": "/channels/0/samples/0", "value": {"name": "signal", "data": [1]}},
         {"op": "replace", "path": "/channels/0/samples/0/data/0", "value": 7},
     ]

@@ -26,7 +26,7 @@ def document() -> Json:
         return {"name": name, "data": yields, "modifiers": [{"name": parameter, "type": "normfactor", "data": None}]}
 
     stat = {"name": "stat", "type": "shapesys", "data": [3.0]}
-    document = {
+    document: Json = {
         "channels": [
             {"name": "SR", "samples": [sample("signal", [1.0, 2.0], "mu"), sample("top", [10.0, 20.0], "k")]},
             {"name": "CR", "samples": [sample("top", [30.0], "k")]},
