@@ -16,7 +16,8 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
@@ -29,8 +30,9 @@ MAX_RATIO = 500
 """Unpacked to packed size: JSON reaches 100, zeros 1000 and more."""
 RATIO_COUNTS_FROM = 64 * 1024**2
 
+
 def _open_plain(path: Path) -> IO[bytes]:
-    return path.open("rb")  # noqa: SIM115
+    return path.open("rb")
 
 
 _MAGIC: dict[bytes, Callable[[Path], Any]] = {
@@ -84,7 +86,12 @@ def members(source: Path) -> Iterator[Member]:
         for member in found:
             budget.spend(member)
             if not _is_clutter(member.path):
-                yield member
+                yield replace(member, read=partial(_read, source, member))
+
+
+def _read(source: Path, member: Member) -> bytes:
+    with _damage_named(source):
+        return member.read()
 
 
 class _Budget:
@@ -181,7 +188,8 @@ def _open_tar(source: Path) -> Iterator[tarfile.TarFile]:
     opener = next((opener for start, opener in _MAGIC.items() if magic.startswith(start)), None)
     with cast("IO[bytes]", (opener or _open_plain)(source)) as stream:
         try:
-            archive = tarfile.open(fileobj=cast("IO[bytes]", _Bounded(source, stream)), mode="r:")
+            bounded = cast("IO[bytes]", _Bounded(source, stream))
+            archive = tarfile.open(fileobj=bounded, mode="r:")  # noqa: SIM115
         except tarfile.ReadError:
             if opener is None:
                 raise InvalidPallet(_no_archive(source, magic)) from None
