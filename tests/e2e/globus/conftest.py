@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fitloom.plan import Plan
+from fitloom_core.wire import FitResult
 from globus_harness import Broker, Endpoint, Stack, port_is_free
+from globus_harness.campaign import fit, plan_of
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +41,36 @@ def endpoint(stack: Stack) -> Endpoint:
     return stack.add_endpoint("site")
 
 
+@pytest.fixture(scope="session")
+def pallet(shared_data: Path) -> Path:
+    """The published sbottom likelihoods."""
+    return shared_data / "sbottom-ins1748602.tar.gz"
+
+
+@pytest.fixture(scope="session")
+def plan(pallet: Path) -> Plan:
+    """Two dozen of its points."""
+    return plan_of(pallet)
+
+
+@pytest.fixture(scope="session")
+def calm(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> dict[str, FitResult]:
+    """What this machine alone makes of them."""
+    results = fit(plan, tmp_path_factory.mktemp("calm"), {"workers": 1}, kind="local")
+    return {result.id: result for result in results}
+
+
+@pytest.fixture
+def settings(endpoint: Endpoint) -> Callable[..., dict[str, Any]]:
+    """Settings of a pool on the endpoint, with little patience: `settings("threads", lease_seconds=5)`."""
+
+    def of(engine: str, **others: Any) -> dict[str, Any]:
+        short = {"start_seconds": 90, "silence_seconds": 2, "straggler_seconds": 4, "canary_seconds": 60}
+        return {"endpoint": endpoint.id, "config": {"engine": engine}, "workers": 2, **short, **others}
+
+    return of
+
+
 @pytest.fixture
 def group() -> uuid.UUID:
     """A task group of the test's own: the SDK shares one between all executors of a process otherwise."""
@@ -49,6 +83,7 @@ def worker_environment(folder: Path) -> dict[str, str]:
         "FITLOOM_COMPILATION_CACHE": os.environ.get("FITLOOM_COMPILATION_CACHE", str(folder / "programs")),
         "FITLOOM_STAGING": str(folder / "staging"),
         "JAX_PLATFORMS": "cpu",
+        "NPROC": "1",
         "OMP_NUM_THREADS": "1",
         "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
     }
