@@ -33,8 +33,9 @@ SCHEMA_VERSION = "1"
 LEVEL = 0.05
 COMBINED = "combined"
 LINES = ("observed", "expected", "expected_-2", "expected_-1", "expected_+1", "expected_+2")
-SMALLEST, LARGEST = 1e-300, 1 - 1e-12
-"""CLs is kept between these, where its Z is finite (37 and -7)."""
+SMALLEST, LARGEST = 1e-23, 1 - 1e-12
+"""CLs is kept between these, where its Z is 10 and -7: so far away the exact value does not move the contour any more,
+but a CLs that was rounded to 0 would."""
 SAME_VALUE = 1e-6
 """Values of a label that differ by less than this share of their size do not make an axis."""
 

@@ -40,7 +40,8 @@ LEGEND: dict[str, Any] = {
 
 def legend_height(contour: Json) -> float:
     """What the heading and the legend take of the axes' height."""
-    return 1.075 - TOP + ROW * min(len(_entries(contour)), ROWS)
+    count = len(_entries(contour))
+    return 1.075 - TOP + ROW * ceil(count / ceil(count / ROWS))
 
 
 def draw_labels(axes: Axes, contour: Json, heading: str | None) -> None:
