@@ -199,7 +199,7 @@ class Workspace:
                 f"no observation of the model's channel {missing[0]!r}; "
                 f"the workspace observes {', '.join(self.observations)}"
             )
-        counts = [count for name in model.config.channels for count in self.observations[name]]
+        counts = [float(count) for name in model.config.channels for count in self.observations[name]]
         return counts + list(model.config.auxdata) if include_auxdata else counts
 
     def _warn_of_several(self, measurement: str | int | None) -> None:
