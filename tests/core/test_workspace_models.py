@@ -90,7 +90,7 @@ def test_a_model_of_channels_that_are_not_observed_has_no_data(document: Json) -
 
 
 @pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")  # numbers of 1e308 and 1e-320 among them
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(workspaces(max_channels=2, max_samples=2, max_bins=2), st.integers(0, 2**32))
 def test_a_spoiled_workspace_gives_a_model_with_a_likelihood_or_a_typed_error(document: Json, seed: int) -> None:
     random = Random(seed)
