@@ -297,7 +297,8 @@ def _refresh(globus: GlobusAuth, form: Json, client: str) -> Response:
     if known is None:
         return JSONResponse({"error": "invalid_grant"}, 400)
     who, scopes = known
-    return JSONResponse(globus.grant(who, client, [s for s in scopes if s != "openid"] or scopes, refresh=False))
+    answer = globus.grant(who, client, scopes, refresh=False)
+    return JSONResponse(answer | {"refresh_token": form["refresh_token"]})
 
 
 def _dependent(globus: GlobusAuth, form: Json) -> Response:

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from fitloom import cli_campaigns, cli_run, cli_workspaces
+from fitloom import cli_auth, cli_campaigns, cli_run, cli_workspaces
 from fitloom.dashboard import command as cli_dashboard
 from fitloom_core.errors import FitloomError
 
@@ -51,6 +51,7 @@ cli_run.register(app)
 cli_campaigns.register(app)
 cli_dashboard.register(app)
 cli_workspaces.register(app)
+cli_auth.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
