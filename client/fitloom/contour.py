@@ -70,6 +70,7 @@ def compute(
         regions.append({**_region(COMBINED, best_expected(points), scale, level), "combined": True})
     return {
         "schema": SCHEMA_VERSION,
+        "pallet": ", ".join(sorted({result.pallet for result in results})),
         "kind": "scan" if scale is None else "plane",
         "level": level,
         "axes": _axes(plane),

@@ -24,9 +24,13 @@ def contour_of(
         InputError: axes or conditions that do not fit its labels.
     """
     from fitloom.contour import compute
+    from fitloom.plane import choose
 
     campaign = read_campaign(folder)
-    return compute(read_results(folder), labels=campaign["pallet"]["labels"], axes=axes or None, where=where or None)
+    labels = campaign["pallet"]["labels"]
+    planned = [point["values"] for region in campaign["regions"] for point in region["points"]]
+    plane = choose(planned, labels=labels, axes=axes or None, where=where or None)
+    return compute(read_results(folder), labels=labels, plane=plane)
 
 
 def check_plane(

@@ -248,7 +248,7 @@ def test_the_document_has_every_key_that_readers_rely_on() -> None:
     contour = compute(results(), labels=LABELS)
     assert contour["schema"] == "1"
     assert contour["axes"][0] == {"label": "m_gluino", "title": "m(g̃)", "tex": r"$m(\tilde{g})$", "unit": "GeV"}
-    assert set(contour) == {"schema", "kind", "level", "axes", "where", "note", "regions"}
+    assert set(contour) == {"schema", "pallet", "kind", "level", "axes", "where", "note", "regions"}
     assert set(region(contour)) == {"region", "lines", "bands", "hull", "reason", "points"}
     assert set(region(contour)["lines"]) == set(LINES)
     names = {"id", "name", "x", "y", "cls_obs", "cls_exp", "status", "region"}

@@ -118,6 +118,10 @@ def test_the_figure_says_what_is_drawn_and_what_is_missing() -> None:
         assert words in said
 
 
+def test_without_a_title_a_figure_has_the_pallets_name() -> None:
+    assert "generated" in texts(compute(results(places=grid(3, 3)), labels=LABELS))
+
+
 def test_other_labels_are_named_with_their_values() -> None:
     found = [result(place, hill(*place), more={"m_neutralino2": 60.0, "decay": "$b"}) for place in grid(4, 4)]
     said = texts(compute(found, labels=(*LABELS, "m_neutralino2", "decay")))
