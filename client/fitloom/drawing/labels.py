@@ -51,7 +51,8 @@ def draw_labels(axes: Axes, contour: Json, heading: str | None) -> None:
         unit = f" [{axis['unit']}]" if axis["unit"] else ""
         put((axis["tex"] or _short(axis["title"])) + unit, parse_math=bool(axis["tex"]))
     place: dict[str, Any] = {"transform": axes.transAxes, "va": "top", "zorder": 9}
-    axes.text(0.03, TOP, _short(heading or contour.get("pallet") or "fitloom"), weight="bold", size=14, parse_math=False, **place)
+    heading = _short(heading or contour.get("pallet") or "fitloom")
+    axes.text(0.03, TOP, heading, weight="bold", size=14, parse_math=False, **place)
     axes.text(0.97, TOP - 0.003, _conditions(contour), ha="right", size=12, **place)
     entries = _entries(contour)
     legend = axes.legend(
