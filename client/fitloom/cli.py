@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from fitloom import cli_auth, cli_campaigns, cli_run, cli_workspaces
+from fitloom import cli_auth, cli_campaigns, cli_doctor, cli_run, cli_workspaces
 from fitloom.dashboard import command as cli_dashboard
 from fitloom_core.errors import FitloomError
 
@@ -52,6 +52,7 @@ cli_campaigns.register(app)
 cli_dashboard.register(app)
 cli_workspaces.register(app)
 cli_auth.register(app)
+cli_doctor.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -64,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit status: 0, 2 (unusable usage or input), 3 (some points failed), 130 (interrupted)."""
     logging.basicConfig(format="fitloom: %(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # whoever sends a request says better what became of it
     try:
         status = app(_with_default_address(arguments), standalone_mode=False, prog_name="fitloom")
     except FitloomError as error:
