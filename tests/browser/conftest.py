@@ -113,5 +113,5 @@ def artefact(request: pytest.FixtureRequest) -> Callable[[Page, str], Path]:
 
 
 def _is_ours(message: Any, allow: str) -> bool:
-    """Errors of the page's own: not those that a test provokes, nor refused requests, which the page tells of itself."""
+    """Errors of the page: not those that a test provokes, nor refused requests, of which the page itself tells."""
     return message.type == "error" and allow not in message.text and "Failed to load resource" not in message.text

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .campaigns import doubtful, driving, failed, finished, fitted, grid, three_labels
+from written_campaigns import doubtful, driving, failed, finished, fitted, grid, three_labels
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

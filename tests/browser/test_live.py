@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .campaigns import doubtful, driving, failed, finished, fitted, grid
+from written_campaigns import doubtful, driving, failed, finished, fitted, grid
+
 from .proxy import cuttable
 from .waiting import CAMPAIGN, until
 

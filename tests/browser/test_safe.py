@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .campaigns import LABELS, Planned, driving, failed, finished, fitted, grid
+from written_campaigns import LABELS, Planned, driving, failed, finished, fitted, grid
+
 from .waiting import CAMPAIGN, until
 
 NASTY = '<img src=x onerror="window.hurt=1">'

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fitloom import contour, journal
+from written_campaigns import doubtful, failed, finished, fitted, grid, three_labels
 
-from .campaigns import doubtful, failed, finished, fitted, grid, three_labels
 from .waiting import CAMPAIGN, until
 
 if TYPE_CHECKING:

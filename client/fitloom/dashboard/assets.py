@@ -7,9 +7,11 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from starlette.requests import Request
-from starlette.responses import Response
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
 
 FOLDER = Path(__file__).parent / "static"
 TYPES = {
@@ -33,6 +35,8 @@ class Asset:
 
     def answer(self, request: Request) -> Response:
         """The file, packed where the browser takes that, or 304 where it has it."""
+        from starlette.responses import Response
+
         headers = {"ETag": self.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if request.headers.get("if-none-match") == self.etag:
             return Response(status_code=304, headers=headers)

@@ -50,8 +50,8 @@ class Feed:
         """The events from a position on, until the viewer leaves or the stream has lasted ``seconds``."""
         end = None if seconds is None else time.monotonic() + seconds
         position, run, contour, beat = start, "", None, self.beat
-        yield ServerSentEvent(comment="hello", retry=RETRY_MS)
         with self._watched(view):
+            yield ServerSentEvent(comment="hello", retry=RETRY_MS)
             while not self.closing and (end is None or time.monotonic() < end):
                 tick = self._tick
                 frames = self.watch.since(position)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from fitloom.dashboard.gate import Gate
     from fitloom.dashboard.overlay import Overlay
+    from fitloom.dashboard.shield import Limits
 
 HOST = "127.0.0.1"
 PORT = 8765
@@ -39,6 +40,7 @@ class Settings:
     """Further names to answer to, such as that of a reverse proxy."""
     root_path: str = ""
     overlays: Sequence[Overlay] = ()
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,14 @@ def _prepare(campaigns: Sequence[str | Path], settings: Settings) -> tuple[socke
         raise MissingExtra(f"the dashboard needs {error.name}: pip install 'fitloom[web]'") from None
     gate = settings.gate or KeyGate()
     hosts = own_names(settings.host) | set(settings.hosts)
-    app = create_app(campaigns, gate=gate, root_path=settings.root_path, hosts=hosts, overlays=settings.overlays)
+    app = create_app(
+        campaigns,
+        gate=gate,
+        root_path=settings.root_path,
+        hosts=hosts,
+        limits=settings.limits,
+        overlays=settings.overlays,
+    )
     sock = _bind(settings.host, settings.port)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, server_header=False)
     key = f"#key={gate.key}" if isinstance(gate, KeyGate) else ""
