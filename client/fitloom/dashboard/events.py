@@ -137,4 +137,6 @@ async def _either(tick: asyncio.Event, end: float | None) -> None:
 
 
 def _swallow(task: asyncio.Task[object]) -> None:
-    task.exception()
+    """A contour that cannot be drawn is tried again with the next results."""
+    if not task.cancelled():
+        task.exception()

@@ -261,8 +261,8 @@ def test_conditions_that_make_no_plane_are_refused(served: Served) -> None:
 def test_too_many_streams_are_refused(folder: Path) -> None:
     with serving([folder], Settings(port=0, limits=Limits(streams=2))) as page:
         streams = [get(page, "api/campaigns/0/events", stream=True) for _ in range(2)]
-        for stream in streams:
-            next(stream.iter_lines())
+        lines = [stream.iter_lines() for stream in streams]
+        assert [next(line) for line in lines] == [b": hello"] * 2
         assert get(page, "api/campaigns/0/events").status_code == 503
         for stream in streams:
             stream.close()
