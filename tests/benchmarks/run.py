@@ -14,6 +14,7 @@ from pathlib import Path
 
 import executors
 import generated
+import http_bench
 import pallets
 from table import Row, show, write
 
@@ -37,6 +38,7 @@ SECTIONS: dict[str, Callable[[], list[Row]]] = {
     "thousand": lambda: generated.thousand(WORK / "thousand"),
     "executors": lambda: executors.bench(DATA / "sbottom-ins1748602.tar.gz", WORK / "executors"),
     "grid": lambda: generated.grid(WORK / "grid"),
+    "http": lambda: http_bench.bench(WORK / "http"),
     "gpu": lambda: generated.gpu(WORK / "gpu", DATA / "sbottom-ins1748602.tar.gz"),
 }
 
