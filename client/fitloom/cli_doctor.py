@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a screen.")] = False,
 ) -> int:
-    """Say in one screen what is wrong on this machine; exit status 1 if something must be mended before fits can run."""
+    """Say in one screen what is wrong on this machine; exit status 1 if something must be mended."""
     from fitloom_core.diagnose import examine
 
     report = examine()

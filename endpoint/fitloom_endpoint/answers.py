@@ -102,11 +102,8 @@ async def refuse(request: Request, trouble: Refused) -> Response:
     service: FitService = request.app.state.service
     service.metrics.refused.labels(trouble.code).inc()
     await discard_body(request, service.settings)
-    headers = {} if trouble.retry_after is None else {"Retry-After": str(trouble.retry_after)}
-    if trouble.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
     reply = wire.Reply(task="", error=wire.Failure(code=trouble.code, message=trouble.message))
-    return Response(reply.to_bytes(), trouble.status, headers=headers, media_type=JSON)
+    return Response(reply.to_bytes(), trouble.status, headers=trouble.headers, media_type=JSON)
 
 
 async def _on_error(request: Request, trouble: FitloomError) -> Response:

@@ -32,6 +32,13 @@ def serve(
             envvar="FITLOOM_TOKEN", help="What clients must send; better given as FITLOOM_TOKEN.", show_default=False
         ),
     ] = None,
+    group: Annotated[
+        list[str] | None,
+        Option(
+            help="A Globus group whose members may send tasks (repeatable; UUID:view may only look).",
+            show_default=False,
+        ),
+    ] = None,
     insecure: Annotated[bool, Option("--insecure", help="Listen beyond this machine without a token.")] = False,
     workers: Annotated[
         int, Option(envvar="FITLOOM_WORKERS", min=0, help="Worker processes; 0: one a core, or one a GPU.")
@@ -61,6 +68,7 @@ def serve(
             host=host,
             port=port,
             token=token or None,
+            groups=tuple(group or ()),
             insecure=insecure,
             workers=workers,
             device=device,

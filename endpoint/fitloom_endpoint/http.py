@@ -12,6 +12,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from fitloom_endpoint import cloudevents, intake, openapi
 from fitloom_endpoint.answers import HANDLERS, JSON, NDJSON, Stream, collect, lines, while_connected
+from fitloom_endpoint.gate import Gate, open_gate
 from fitloom_endpoint.intake import expect, read_task
 from fitloom_endpoint.pool import Workers
 from fitloom_endpoint.service import FitService, Refused
@@ -29,6 +30,7 @@ def create_app(settings: Settings) -> FastAPI:
         memory_limit=settings.worker_memory,
     )
     service = FitService(settings, workers)
+    gate = open_gate(settings)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -40,14 +42,14 @@ def create_app(settings: Settings) -> FastAPI:
         title="fitloom endpoint", version=service.about()["fitloom"], lifespan=lifespan, docs_url=None, redoc_url=None
     )
     app.state.service = service
-    if settings.on_loopback and settings.token is None:
+    if settings.on_loopback and not gate.closed:
         # Without a token, a page in this machine's browser must not reach us under a name of its own.
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", "::1"])
     app.include_router(_open_routes(service))
-    app.include_router(_guarded_routes(service))
+    app.include_router(_guarded_routes(service, gate))
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
-    openapi.describe(app, with_token=settings.token is not None)
+    openapi.describe(app, with_token=gate.closed)
     return app
 
 
@@ -69,13 +71,9 @@ def _open_routes(service: FitService) -> APIRouter:
     return router
 
 
-def _guarded_routes(service: FitService) -> APIRouter:
-    """All that needs the token, where there is one."""
-
-    async def authorised(request: Request) -> None:
-        intake.authorise(request, service.settings.token)
-
-    router = APIRouter(dependencies=[Depends(authorised)], tags=["fit"], responses=openapi.UNAUTHORISED)
+def _guarded_routes(service: FitService, gate: Gate) -> APIRouter:
+    """All that is for those whom the gate lets in."""
+    router = APIRouter(dependencies=[Depends(gate.admit)], tags=["fit"], responses=openapi.UNAUTHORISED)
 
     @router.post("/v1/fit", responses=openapi.FIT, openapi_extra=openapi.FIT_BODY, response_class=Response)
     async def fit(request: Request) -> Response:

@@ -1,10 +1,9 @@
-"""What comes in over HTTP: who may send, and bodies read within limits of size and time."""
+"""What comes in over HTTP: bodies read within limits of size and time, and only of the types that are taken."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import zlib
 
 from fastapi import Request
@@ -12,21 +11,6 @@ from fastapi import Request
 from fitloom_core import wire
 from fitloom_endpoint.service import Refused
 from fitloom_endpoint.settings import Settings
-
-
-def authorise(request: Request, token: str | None) -> None:
-    """Let a request pass that carries the token, where there is one.
-
-    Raises:
-        Refused: no token, or another one.
-    """
-    if token is None:
-        return
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    # Compared as bytes in constant time: neither length of match nor odd characters tell anything.
-    same = hmac.compare_digest(given.strip().encode(), token.encode())
-    if scheme.lower() != "bearer" or not same:
-        raise Refused(401, "unauthorised", "this endpoint wants its token: send 'Authorization: Bearer <token>'")
 
 
 def expect(request: Request, *media_types: str) -> None:

@@ -64,7 +64,8 @@ def _refusals(*statuses: int) -> Responses:
 
 _REASONS = {
     400: "Not a task of a schema that this endpoint knows.",
-    401: "The token is missing or another one.",
+    401: "The token is missing, or is none of this endpoint.",
+    403: "You are in no group that may do this here.",
     404: "Not held here.",
     408: "The body did not arrive in time.",
     409: "The background is not held here: send the task again with its content.",
@@ -78,7 +79,7 @@ _REASONS = {
 }
 _BODY = (400, 408, 413, 415, 429, 500, 503)
 
-UNAUTHORISED = _refusals(401)
+UNAUTHORISED = _refusals(401, 403, 503)
 HEALTH: Responses = {200: {"content": _content("application/json", _object(ok={"type": "boolean"}))}}
 _READY = _object(ready={"type": "boolean"}, reason={"type": ["string", "null"]})
 READINESS: Responses = {

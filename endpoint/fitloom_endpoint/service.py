@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from itertools import islice
@@ -22,12 +22,12 @@ BACKGROUND_NEEDED = "background_needed"
 class Refused(FitloomError):
     """A request that is not served; carries the HTTP status that says so."""
 
-    def __init__(self, status: int, code: str, message: str, *, retry_after: int | None = None) -> None:
-        """Refuse with a status, a stable code and a sentence; ``retry_after`` in seconds."""
+    def __init__(self, status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> None:
+        """Refuse with a status, a stable code, a sentence, and what else the answer's head should say."""
         super().__init__(message)
         self.status = status
         self.code = code
-        self.retry_after = retry_after
+        self.headers = dict(headers or {})
 
 
 class FitService:
@@ -61,7 +61,7 @@ class FitService:
             message = (
                 f"{self.in_flight} tasks are running or waiting, which is all this endpoint takes; send it again later"
             )
-            raise Refused(429, "busy", message, retry_after=self._wait_estimate())
+            raise Refused(429, "busy", message, headers={"Retry-After": str(self._wait_estimate())})
         self.in_flight += 1
         began = time.monotonic()
         try:
@@ -170,7 +170,7 @@ class FitService:
 
     def _check_open(self) -> None:
         if (trouble := self.not_ready()) is not None:
-            raise Refused(503, "draining" if self.draining else "not_ready", trouble, retry_after=5)
+            raise Refused(503, "draining" if self.draining else "not_ready", trouble, headers={"Retry-After": "5"})
 
     def _wait_estimate(self) -> int:
         """Seconds until a place should be free: at least one, at most half a minute."""

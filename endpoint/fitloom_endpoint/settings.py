@@ -21,8 +21,10 @@ class Settings:
     port: int = 8000
     token: str | None = None
     """What a request must carry as ``Authorization: Bearer …``; None asks for nothing."""
+    groups: tuple[str, ...] = ()
+    """Globus groups whose members may send tasks: ``UUID``, or ``UUID:view`` for those who may only look."""
     insecure: bool = False
-    """Listen beyond this machine without a token."""
+    """Listen beyond this machine and let everybody in."""
     workers: int = 0
     """Worker processes; 0 takes one a usable core, or one a GPU."""
     device: str = "auto"
@@ -59,10 +61,10 @@ class Settings:
         Raises:
             InputError: open to the network without a token, or a value that makes no sense.
         """
-        if not self.on_loopback and self.token is None and not self.insecure:
+        if not (self.on_loopback or self.token or self.groups or self.insecure):
             raise InputError(
                 f"--host {self.host} lets other machines send fits: give --token (or FITLOOM_TOKEN), for example"
-                f" {secrets.token_urlsafe(24)}, or say --insecure if something in front checks who may"
+                f" {secrets.token_urlsafe(24)}, or --group, or say --insecure if something in front checks who may"
             )
         if self.token is not None and len(self.token) < 16:
             raise InputError(f"a token of {len(self.token)} characters can be guessed: take at least 16")

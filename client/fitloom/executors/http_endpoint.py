@@ -11,7 +11,7 @@ import gzip
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,9 +19,9 @@ from typing import Any
 import requests
 from pydantic import ValidationError
 
-from fitloom.executors.http_session import Session
+from fitloom.executors.http_session import Credentials, Session
 from fitloom_core import wire
-from fitloom_core.errors import ExecutorError, FitloomError, TaskLost, TimeLimit, WorkerDied
+from fitloom_core.errors import AuthError, ExecutorError, FitloomError, TaskLost, TimeLimit, WorkerDied
 
 NDJSON = "application/x-ndjson"
 USER_AGENT = f"fitloom (wire schema {wire.SCHEMA_VERSION})"
@@ -64,8 +64,9 @@ class Endpoint:
         self.in_flight = 0
         self.bytes_sent = 0
         self._seconds = seconds
-        self._session = Session(token, patience=patience, user_agent=USER_AGENT)
-        self._probe = Session(token, patience=0, user_agent=USER_AGENT)
+        self._credentials = Credentials(token)
+        self._session = Session(self._credentials, patience=patience, user_agent=USER_AGENT)
+        self._probe = Session(self._credentials, patience=0, user_agent=USER_AGENT)
         self._staging = threading.Lock()
         self._staged: set[str] = set()
         self._rest_until = 0.0
@@ -98,12 +99,16 @@ class Endpoint:
             ExecutorError: somebody answers who will not do.
         """
         try:
+            if self._credentials.empty and self._checks_groups():
+                self._credentials.renew_from(_login(self.url))
             with self._asking(self._session, "GET", "/v1/version", seconds=GREETING_SECONDS) as answer:
                 self._check_status(answer)
                 self.offer = _offer(self.url, answer)
                 return self.offer
         except requests.RequestException as error:
             raise Unavailable(f"{self.url} does not answer: {_cause(error)}", gone=True) from None
+        except AuthError as error:
+            raise ExecutorError(f"{self.url} lets members of Globus groups in: {error.message}") from None
 
     def fit(self, task: wire.FitTask, content: str | None) -> wire.Reply:
         """Have a task fitted; a reply that was cut off holds the records that came through.
@@ -122,6 +127,8 @@ class Endpoint:
                 # Dropped since, or another replica behind the same address: this one gets it with the task.
                 reply = self._send(task, content)
             return reply
+        except AuthError as error:
+            raise ExecutorError(f"{self.url}: {error.message}") from None
         except requests.RequestException as error:
             if self.answers():
                 raise TaskLost(f"{self.url} lost a task: {_cause(error)}") from None
@@ -139,6 +146,10 @@ class Endpoint:
         """Close the connections; tasks that are being answered are given up."""
         self._session.close()
         self._probe.close()
+
+    def _checks_groups(self) -> bool:
+        with self._asking(self._session, "GET", "/v1/version", seconds=GREETING_SECONDS) as answer:
+            return answer.status_code == 401 and "scope=" in answer.headers.get("www-authenticate", "")
 
     def _stage(self, digest: str, content: str) -> bool:
         """Bring a background to the endpoint, once; False if it does not take it: it says why when sent a task."""
@@ -181,8 +192,7 @@ class Endpoint:
         if answer.status_code in (429, 503):
             raise Unavailable(f"{self.url} takes no task now: {_reason(answer).message}", gone=False)
         if answer.status_code in (401, 403):
-            message = f"{self.url} refuses this token ({answer.status_code}): set FITLOOM_TOKEN to the endpoint's token"
-            raise ExecutorError(message)
+            raise ExecutorError(f"{self.url} does not let us in: {_reason(answer).message} (FITLOOM_TOKEN is sent)")
         if answer.is_redirect:
             raise ExecutorError(f"{self.url} redirects to {answer.headers['location']}: give that address instead")
         if answer.status_code in (404, 405):
@@ -196,6 +206,14 @@ class Endpoint:
         if answer.status_code in (400, 409, 413, 422) and reason.code != "unknown":
             return wire.Reply(task=task.task, worker=self.url, error=reason)
         raise _LOST.get(reason.code, TaskLost)(f"{self.url} answered {answer.status_code}: {reason.message}")
+
+
+def _login(url: str) -> Callable[[], str]:
+    """Where the header for a server that checks groups comes from: the person's login with Globus."""
+    from fitloom import auth
+
+    server = auth.find_server(url)
+    return lambda: auth.authorization(server)
 
 
 def _offer(url: str, answer: requests.Response) -> Offer:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +16,7 @@ from urllib3.util.retry import Retry
 LONGEST_WAIT = 120
 """Seconds that a Retry-After is obeyed at most."""
 CONNECT_SECONDS = 10.0
+RENEW_SECONDS = 60.0
 
 
 class Closed(requests.RequestException):
@@ -23,13 +26,13 @@ class Closed(requests.RequestException):
 class Session:
     """Requests to one server; `close` also ends those that wait or are being answered. Safe between threads."""
 
-    def __init__(self, token: str | None, *, patience: int, user_agent: str) -> None:
-        """Send a bearer token if there is one; come back ``patience`` times when told 429 or 503."""
+    def __init__(self, credentials: Credentials, *, patience: int, user_agent: str) -> None:
+        """Show these credentials; come back ``patience`` times when told 429 or 503."""
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._answering: set[requests.Response] = set()
         self._session = requests.Session()
-        self._session.auth = _Token(token)
+        self._session.auth = credentials
         self._session.headers["user-agent"] = user_agent
         adapter = HTTPAdapter(max_retries=_Patience.of(patience, self._closed), pool_maxsize=64)
         self._session.mount("http://", adapter)
@@ -60,16 +63,41 @@ class Session:
         self._session.close()
 
 
-class _Token(requests.auth.AuthBase):
-    """The bearer token; set as `auth` so that a ~/.netrc cannot put something else in its place."""
+class Credentials(requests.auth.AuthBase):
+    """What a request says it comes from: a token, a login that is renewed, or nothing.
 
-    def __init__(self, token: str | None) -> None:
-        self._token = token
+    Set as `auth`, so that a ~/.netrc cannot put something else in its place.
+    """
+
+    def __init__(self, token: str | None = None) -> None:
+        """Begin with a token or with nothing."""
+        self._header = None if token is None else f"Bearer {token}"
+        self._ask: Callable[[], str] | None = None
+        self._good_until = 0.0
+        self._lock = threading.Lock()
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to show."""
+        return self._header is None and self._ask is None
+
+    def renew_from(self, ask: Callable[[], str]) -> None:
+        """Take the header from a login from now on, and look again every minute whether it is still that one."""
+        self._ask = ask
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token is not None:
-            request.headers["Authorization"] = f"Bearer {self._token}"
+        """Put the header into a request."""
+        header = self._current()
+        if header is not None:
+            request.headers["Authorization"] = header
         return request
+
+    def _current(self) -> str | None:
+        with self._lock:
+            if self._ask is not None and time.monotonic() > self._good_until:
+                self._header = self._ask()
+                self._good_until = time.monotonic() + RENEW_SECONDS
+            return self._header
 
 
 class _Patience(Retry):
