@@ -84,6 +84,8 @@ class AccessRefused(AuthError):
         self.status = status
         self.reason = reason
         self.required_scopes = tuple(required_scopes)
+        self.scope = ""
+        """The scope that a token must carry here."""
 
     def document(self) -> dict[str, Any]:
         """The body of the answer; for a missing consent one that the SDK of Globus understands and acts on."""
@@ -93,10 +95,10 @@ class AccessRefused(AuthError):
             body["authorization_parameters"] = parameters
         return body
 
-    def headers(self, scope: str = "") -> dict[str, str]:
+    def headers(self) -> dict[str, str]:
         """The headers of the answer; a 401 says which token is wanted."""
         if self.status == 401:
-            return {"WWW-Authenticate": f'Bearer scope="{scope}"' if scope else "Bearer"}
+            return {"WWW-Authenticate": f'Bearer scope="{self.scope}"' if self.scope else "Bearer"}
         return {"Retry-After": "10"} if self.status == 503 else {}
 
 
@@ -168,7 +170,7 @@ class Keeper:
         Raises:
             AccessRefused: nobody we know, no member, or not decidable now.
         """
-        with _Audited(visit, need) as audit:
+        with _Audited(visit, need, self.scope) as audit:
             token = _bearer(authorization)
             audit.key = fingerprint(token)
             return audit.allow(self._admit(audit.key, need, lambda: self._directory.person(token)))
@@ -179,7 +181,7 @@ class Keeper:
         Raises:
             AccessRefused: no member any more, the login has ended, or not decidable now.
         """
-        with _Audited(visit, need) as audit:
+        with _Audited(visit, need, self.scope) as audit:
             audit.key = fingerprint(groups_token)
             if person.expires <= self._clock():
                 raise AccessRefused(401, "expired", "your login has ended; log in again")
@@ -215,7 +217,7 @@ class Keeper:
                 seconds = REMEMBER_SECONDS if known else REMEMBER_REFUSAL_SECONDS
                 self._remember(key, answer, min(self._clock() + seconds, answer.expires))
         if isinstance(answer, AccessRefused):
-            raise answer
+            raise answer.with_traceback(None)
         return answer
 
     def _recall(self, key: str) -> Person | AccessRefused | None:
@@ -234,8 +236,9 @@ class Keeper:
 class _Audited:
     """One decision: a line in the log, whichever way it goes."""
 
-    def __init__(self, visit: Visit, need: Role) -> None:
+    def __init__(self, visit: Visit, need: Role, scope: str) -> None:
         self.key = ""
+        self._scope = scope
         self._line: dict[str, Any] = {
             "event": "access",
             "need": need,
@@ -255,6 +258,7 @@ class _Audited:
         self._line["token"] = self.key[:12]
         self._line["decision"] = "allow" if error is None else "error"
         if isinstance(error, AccessRefused):
+            error.scope = self._scope
             self._line |= {"decision": "deny", "status": error.status, "reason": error.reason}
         _audit_log.info("%s", json.dumps(self._line))
 
