@@ -9,8 +9,6 @@ Only converged points enter the surface; the others are listed with their status
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, log10
@@ -23,6 +21,7 @@ import numpy as np
 from fitloom.hull import Array, Line
 from fitloom.plane import Plane, Value, choose
 from fitloom.points import PlacedPoint, best_expected, latest, placed, region_names
+from fitloom.replacing import replacing
 from fitloom.surface import Surface
 from fitloom.titles import Title, title
 from fitloom_core.wire import FitResult
@@ -83,14 +82,8 @@ def compute(
 def write(contour: Json, path: str | Path) -> Path:
     """Write a contour document; readers see the old file or the new one, never half of one."""
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(contour, stream, separators=(",", ":"), allow_nan=False)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as stream:
+        json.dump(contour, stream, separators=(",", ":"), allow_nan=False)
     return path
 
 

@@ -6,8 +6,6 @@ LaTeX. Names and labels that come from a pallet are drawn letter by letter and n
 
 from __future__ import annotations
 
-import os
-import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from fitloom.replacing import replacing
 from fitloom_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -85,14 +84,8 @@ def _save(figure: Figure, path: Path) -> None:
     """Readers of the file see the old figure or the new one; the same contour gives the same bytes."""
     kind = path.suffix.lower().lstrip(".")
     metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[kind]
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            figure.savefig(stream, format=kind, metadata=metadata)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path, "wb") as stream:
+        figure.savefig(stream, format=kind, metadata=metadata)
 
 
 @contextmanager
