@@ -97,7 +97,7 @@ def open_pallet(
     Raises:
         InputError: the source is no pallet that can be fitted; its subclasses say why.
     """
-    pallet = _demo() if str(source) == DEMO and not Path(DEMO).exists() else _read(str(source), labels, verify, offline)
+    pallet = _demo() if str(source) == DEMO else _read(str(source), labels, verify, offline)
     return select(pallet, regions=regions, points=points)
 
 
