@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from fitloom_core import wire
 from fitloom_core.errors import FitloomError, InputError, InvalidTask, TimeLimit
@@ -36,13 +36,21 @@ _INTERNAL = wire.Failure(code="internal", message="something went wrong in the e
 class Stream(StreamingResponse):
     """Lines as they are made; the task's place is given back whatever becomes of the client."""
 
-    def __init__(self, lines: AsyncIterator[bytes], place: AbstractContextManager[Any]) -> None:
+    def __init__(self, lines: AsyncIterator[bytes], place: AbstractContextManager[Any], patience: float) -> None:
+        """Send lines; a client that takes none of them for so many seconds is left."""
         super().__init__(lines, media_type=NDJSON, headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"})
         self._place = place
+        self._patience = patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the lines as an ASGI application does."""
+
+        async def send_soon(message: Message) -> None:
+            async with asyncio.timeout(self._patience):
+                await send(message)
+
         with self._place:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, send_soon)
 
 
 async def lines(service: FitService, task: wire.FitTask, content: str) -> AsyncIterator[bytes]:
@@ -102,8 +110,9 @@ async def refuse(request: Request, trouble: Refused) -> Response:
     service: FitService = request.app.state.service
     service.metrics.refused.labels(trouble.code).inc()
     await discard_body(request, service.settings)
-    reply = wire.Reply(task="", error=wire.Failure(code=trouble.code, message=trouble.message))
-    return Response(reply.to_bytes(), trouble.status, headers=trouble.headers, media_type=JSON)
+    reply = wire.Reply(task="", error=wire.Failure(code=trouble.code, message=trouble.message)).to_bytes()
+    body = json.dumps({**json.loads(reply), **trouble.more}) if trouble.more else reply
+    return Response(body, trouble.status, headers=trouble.headers, media_type=JSON)
 
 
 async def _on_error(request: Request, trouble: FitloomError) -> Response:

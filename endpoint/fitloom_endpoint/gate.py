@@ -50,7 +50,11 @@ class Gate:
         try:
             await asyncio.to_thread(self._keeper.check_bearer, header, need, visit)
         except AccessRefused as refusal:
-            raise Refused(refusal.status, refusal.reason, refusal.message, headers=refusal.headers()) from None
+            # A missing consent is told as the SDK of Globus understands it, and asks for it by itself.
+            more = refusal.document() if refusal.required_scopes else None
+            raise Refused(
+                refusal.status, refusal.reason, refusal.message, headers=refusal.headers(), more=more
+            ) from None
 
     def _is_token(self, header: str | None) -> bool:
         scheme, _, given = (header or "").partition(" ")

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from itertools import islice
+from typing import Any
 
 from fitloom_core import wire
 from fitloom_core.errors import FitloomError, TaskLost
@@ -17,17 +18,43 @@ from fitloom_endpoint.pool import Workers
 from fitloom_endpoint.settings import Settings
 
 BACKGROUND_NEEDED = "background_needed"
+BODIES_AT_ONCE = 4
+"""So many bodies of the largest size are held in memory; smaller ones only take up places."""
 
 
 class Refused(FitloomError):
     """A request that is not served; carries the HTTP status that says so."""
 
-    def __init__(self, status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> None:
-        """Refuse with a status, a stable code, a sentence, and what else the answer's head should say."""
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Refuse with a status, a stable code, a sentence, and what else the answer's head and body should say."""
         super().__init__(message)
         self.status = status
         self.code = code
         self.headers = dict(headers or {})
+        self.more = dict(more or {})
+
+
+class Place:
+    """What one task takes up."""
+
+    def __init__(self, service: FitService) -> None:
+        """A place that is empty as yet."""
+        self._service = service
+        self.bytes = 0
+
+    def weigh(self, body: bytes) -> bytes:
+        """Count a body towards what is held in memory at once."""
+        self.bytes += len(body)
+        self._service.bytes_in_flight += len(body)
+        return body
 
 
 class FitService:
@@ -41,6 +68,7 @@ class FitService:
         self.metrics = Metrics()
         self.metrics.watch(self._readings)
         self.in_flight = 0
+        self.bytes_in_flight = 0
         self.draining = False
         self._typical_seconds = 1.0
 
@@ -50,24 +78,24 @@ class FitService:
         return len(self.workers) + self.settings.queue
 
     @contextmanager
-    def admission(self) -> Iterator[None]:
+    def admission(self) -> Iterator[Place]:
         """One task's place, from before its body is read until its answer is out.
 
         Raises:
             Refused: draining, no worker yet, or no place left.
         """
         self._check_open()
-        if self.in_flight >= self.capacity:
-            message = (
-                f"{self.in_flight} tasks are running or waiting, which is all this endpoint takes; send it again later"
-            )
+        if self.in_flight >= self.capacity or self.bytes_in_flight >= BODIES_AT_ONCE * self.settings.body_limit:
+            message = f"{self.in_flight} tasks are running or waiting, which is all this endpoint takes; try again later"
             raise Refused(429, "busy", message, headers={"Retry-After": str(self._wait_estimate())})
+        place = Place(self)
         self.in_flight += 1
         began = time.monotonic()
         try:
-            yield
+            yield place
         finally:
             self.in_flight -= 1
+            self.bytes_in_flight -= place.bytes
             seconds = time.monotonic() - began
             self.metrics.seconds.observe(seconds)
             self._typical_seconds += 0.2 * (seconds - self._typical_seconds)
@@ -157,9 +185,7 @@ class FitService:
         if reply.error is not None:
             raise Refused(422, reply.error.code, reply.error.message)
         if [result.id for result in reply.results] != [point.id for point in batch.points]:
-            raise TaskLost(
-                f"a worker answered {len(reply.results)} points other than the {len(batch.points)} it was given"
-            )
+            raise TaskLost(f"a worker answered {len(reply.results)} points, not the {len(batch.points)} it was given")
         return reply
 
     async def _ask(self, batch: wire.FitTask, content: str) -> wire.Reply:
@@ -179,6 +205,7 @@ class FitService:
 
     def _readings(self) -> Iterable[Reading]:
         yield gauge("in_flight", "Tasks running or waiting.", self.in_flight)
+        yield gauge("in_flight_bytes", "Bytes of their bodies.", self.bytes_in_flight)
         yield gauge("workers", "Worker processes that are warm.", self.workers.alive)
         yield gauge("worker_memory_bytes", "Resident memory of the workers.", self.workers.memory)
         yield gauge("backgrounds", "Staged backgrounds held.", len(self.backgrounds))

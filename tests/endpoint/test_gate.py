@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
+from globus_sdk.gare import to_gare
 
 from endpoint_server import EndpointServer, task
 from fitloom.executors.http import open_pool
@@ -75,6 +76,14 @@ def test_the_endpoints_own_token_opens_all(guarded):
 
 def test_a_token_made_up_opens_nothing(guarded):
     assert fit(guarded, "Ag" + 40 * "x").status_code == 401
+
+
+def test_a_missing_consent_is_told_so_that_the_sdk_asks_for_it(guarded, globus):
+    answer = fit(guarded, globus.issue("fitter", scope="openid"))
+    gare = to_gare(answer.json())
+    assert answer.status_code == 403
+    assert gare.code == wire.Reply.from_bytes(answer.content).error.code == "ConsentRequired"
+    assert gare.authorization_parameters.required_scopes == [SCOPE]
 
 
 def test_probes_are_open(guarded):
