@@ -31,7 +31,8 @@ $(VENV)/.fitloom-dev: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.fitloom
 
 demo: $(VENV)/.fitloom  ## fit a generated signal grid and draw its exclusion contour
-	@$(BIN)/fitloom run demo --output demo --no-resume --plot demo/contour.png
+	@rm -rf demo
+	@$(BIN)/fitloom run demo --output demo --plot demo/contour.png
 	@echo
 	@echo "The contour: $(CURDIR)/demo/contour.png"
 	@echo "Look at the points live: $(BIN)/fitloom dashboard demo"
