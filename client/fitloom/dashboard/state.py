@@ -84,6 +84,7 @@ class Pool:
     up: bool = True
     since: float | None = None
     message: str = ""
+    slots: int | None = None
     done: int = 0
     failed: int = 0
     last: float | None = None
@@ -160,8 +161,9 @@ class CampaignState:
         for event in events:
             self.events_seen += 1
             kind, moment = str(event.get("event")), _time(event.get("t"))
-            changed |= self._move_points(event, kind, moment)
-            self._note_pool(event, kind, moment)
+            moved = self._move_points(event, kind, moment)
+            changed |= moved
+            self._note_pool(event, kind, moment, moved)
             self._note_phase(kind, moment)
             if error := _error_of(event, kind, moment):
                 errors.append(error)
@@ -221,15 +223,17 @@ class CampaignState:
             if not self._tasks[task]:
                 del self._tasks[task]
 
-    def _note_pool(self, event: Json, kind: str, moment: float | None) -> None:
-        name = _pool(event)
+    def _note_pool(self, event: Json, kind: str, moment: float | None, moved: set[int]) -> None:
+        """What an executor did; a result says only of which points, and those know where they were sent."""
+        name = _pool(event) or next((self.points[index].pool for index in moved), None)
         if name is None:
             return
         pool = self.pools.setdefault(name, Pool(name, since=moment))
         if kind in ("pool_up", "pool_down"):
             pool.up, pool.since, pool.message = kind == "pool_up", moment, text(event.get("message") or "")
+            pool.slots = event["slots"] if isinstance(event.get("slots"), int) else pool.slots
         elif kind == "result":
-            pool.done, pool.last = pool.done + len(points_of(event)), moment
+            pool.done, pool.last = pool.done + len(moved), moment
         elif kind == "task_failed":
             pool.failed += 1
 

@@ -85,6 +85,7 @@ def _pools(state: CampaignState, flying: Counter[str | None], attached: bool) ->
             "health": ("up" if pool.up else "down") if attached or not pool.up else "idle",
             "since": pool.since,
             "message": pool.message,
+            "slots": pool.slots,
             "done": pool.done,
             "failed": pool.failed,
             "flying": flying[pool.name] if attached else 0,

@@ -164,6 +164,7 @@ class Page {
     const { contour } = this.board.campaign;
     this.note.hidden = !contour.note;
     say(this.note, contour.note ?? '');
+    this.slow();
   }
 
   statusChanged() {

@@ -23,6 +23,7 @@ export class Legend {
       entry(sample('line observed'), `observed, CLs = ${level}${of}`),
       entry(sample('line expected'), 'expected'),
       entry(bands(), '± 1σ, ± 2σ'),
+      ...this.plane.eachRegion().map((each) => entry(sample(`line each slot-${each.slot}`), each.name)),
       ...this.plane.others().map((other) => entry(sample(`line other slot-${other.slot}`), other.name)),
       ...this.states().map((state) => entry(glyph(state), STATES[state])),
     ];

@@ -110,7 +110,7 @@ export class Plane {
     const current = contour && isOf(contour, this.board.view) ? this.board.drawn(contour) : null;
     put(this.back, this.clip('back'), this.grid(), this.hatch(current), this.bands(current));
     this.points();
-    put(this.front, this.clip('front'), this.lines(current, contour), this.frame(), this.rings());
+    put(this.front, this.clip('front'), this.lines(current), this.frame(), this.rings());
     this.note(contour);
   }
 
@@ -153,11 +153,11 @@ export class Plane {
       svg('path', { class: `band sigma-${width}`, 'data-band': width, 'fill-rule': 'evenodd', d: this.paths(current.bands[width], true) })));
   }
 
-  lines(current, contour) {
+  lines(current) {
     const group = svg('g', { 'clip-path': 'url(#clip-front)' });
     if (current) {
-      if (this.board.choices.each) for (const entry of contour.regions.filter((entry) => !entry.combined)) {
-        group.append(this.line(entry.lines.observed, 'observed each', { 'data-region': entry.region }));
+      for (const { name, slot, lines } of this.eachRegion()) {
+        group.append(this.line(lines.observed, `each slot-${slot}`, { 'data-region': name }));
       }
       group.append(this.line(current.lines.expected, 'expected', { 'data-line': 'expected' }));
       group.append(this.line(current.lines.observed, 'observed', { 'data-line': 'observed' }));
@@ -168,6 +168,15 @@ export class Plane {
       for (const line of other.observed) group.append(this.line([line], `other slot-${other.slot}`, at));
     }
     return group;
+  }
+
+  /** The regions behind a combination, where they are asked for. */
+  eachRegion() {
+    const { campaign, choices, view } = this.board;
+    const { contour } = campaign ?? {};
+    if (!choices.each || !contour || !isOf(contour, view)) return [];
+    const regions = contour.regions.filter((entry) => !entry.combined);
+    return regions.map((entry, i) => ({ name: entry.region ?? '', slot: (i % 4) + 1, lines: entry.lines }));
   }
 
   /** Compared campaigns and published contours, each with the slot that gives it its colour. */

@@ -86,7 +86,7 @@ export class RunPanel {
     }
     put(this.pools, pools.map((pool) => h('li', { class: pool.health },
       h('span', { class: 'lamp', 'aria-hidden': 'true' }),
-      h('b', {}, pool.name), h('span', { class: 'health' }, pool.health),
+      h('b', {}, pool.name), h('span', { class: 'health' }, pool.slots ? `${pool.health}, ${count(pool.slots)} ${pool.slots === 1 ? 'slot' : 'slots'}` : pool.health),
       h('span', { class: 'load' }, `${count(pool.done)} done${pool.flying ? `, ${count(pool.flying)} in flight` : ''}${pool.failed ? `, ${count(pool.failed)} ${pool.failed === 1 ? 'task' : 'tasks'} lost` : ''}`),
       pool.message ? h('span', { class: 'message' }, pool.message) : null)));
   }
