@@ -178,7 +178,7 @@ def choose(
 
     special: dict[str, dict[str, Any]] = {"http": {}, "globus": {}, "parsl": {}}
     if urls:
-        special["http"]["urls"] = list(urls)
+        special["http"]["urls"] = [one for given in urls for one in given.split(",") if one]
     if endpoint is not None:
         special["globus"]["endpoint"] = endpoint
     if parsl is not None:
