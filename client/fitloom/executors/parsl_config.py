@@ -107,8 +107,10 @@ def read_settings(settings: Mapping[str, Any]) -> ParslSettings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        known = ", ".join(ParslSettings.model_fields)
-        raise InputError(f"parsl: {where} = {first['input']!r}: {first['msg'].lower()}; there are: {known}") from None
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(ParslSettings.model_fields)
+            raise InputError(f"parsl has no setting {where!r} (= {first['input']!r}); there are: {known}") from None
+        raise InputError(f"parsl: {where} = {first['input']!r}: {first['msg'].lower()}") from None
 
 
 def build(settings: ParslSettings) -> Config:

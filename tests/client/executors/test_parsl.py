@@ -50,7 +50,7 @@ def provider_of(**settings: Any) -> Any:
     [
         ({"workers": 0}, "workers = 0: .*greater than 0"),
         ({"walltime": "1 hour"}, "walltime = '1 hour'"),
-        ({"worker": 3}, "worker = 3: .*there are: name, config, workers"),
+        ({"worker": 3}, r"no setting 'worker' \(= 3\); there are: name, config, workers"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_value(settings: dict[str, Any], message: str) -> None:
