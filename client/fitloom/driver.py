@@ -83,6 +83,7 @@ class Driver:
             InputError: an executor's settings cannot be used.
             JournalError: the journal cannot be written any more.
         """
+        self.journal.requests()  # what was asked of an earlier driver is none of ours
         self._log_plan()
         yield from self._write(self._without_fit())
         if self.campaign.finished:

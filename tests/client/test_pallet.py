@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from small_pallets import PLANE, background, name, patch, patchset, write_loose, write_patchset
 
 from fitloom.layouts import find_regions
 from fitloom.pallet import open_pallet, values_of
@@ -19,6 +18,7 @@ from fitloom_core.errors import (
     InvalidSpecification,
     UnreadableDocument,
 )
+from small_pallets import PLANE, background, name, patch, patchset, write_loose, write_patchset
 
 
 def test_a_patchset_beside_its_background(tmp_path):
@@ -163,7 +163,7 @@ def test_a_file_that_spoils_the_whole_pallet_is_named(file, content, error, tmp_
 def test_two_patches_of_one_name_are_refused(tmp_path):
     folder = write_loose(tmp_path / "p", [(200, 100)])
     shutil.copytree(folder, folder / "again", ignore=shutil.ignore_patterns("Bkg*"))
-    with pytest.raises(InvalidPallet, match="two patches .* are called 'signal_200_100'"):
+    with pytest.raises(InvalidPallet, match=r"two patches .* are called 'signal_200_100'"):
         open_pallet(folder)
 
 
