@@ -94,6 +94,13 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     429: {"description": "too many requests"},
     503: {"description": "not now"},
 }
+
+
+def _files(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    """What a route says that answers with a file of one of these types."""
+    return {200: {"content": {kind: {} for kind in kinds}}}
+
+
 router = APIRouter(prefix="/api", dependencies=[Depends(visitor)], responses=_REFUSALS)
 
 
@@ -156,7 +163,7 @@ def contour(campaign: Chosen, view: Viewed) -> Response:
     return _file(encode(campaign.desk.draw(view).document), "application/json", _stem(campaign) + "-contour.json")
 
 
-@router.get("/campaigns/{n}/figure.{form}")
+@router.get("/campaigns/{n}/figure.{form}", response_class=Response, responses=_files(*downloads.FIGURES.values()))
 def figure(campaign: Chosen, view: Viewed, form: Literal["png", "pdf", "svg"]) -> Response:
     """The figure of a plane as `fitloom plot` draws it."""
     campaign.watch.refresh()
@@ -164,7 +171,7 @@ def figure(campaign: Chosen, view: Viewed, form: Literal["png", "pdf", "svg"]) -
     return _file(content, downloads.FIGURES[form], f"{_stem(campaign)}-contour.{form}")
 
 
-@router.get("/campaigns/{n}/results.jsonl")
+@router.get("/campaigns/{n}/results.jsonl", response_class=Response, responses=_files("application/x-ndjson"))
 def results(campaign: Chosen) -> Response:
     """The journal: every record as it was written."""
     campaign.watch.refresh()
@@ -172,14 +179,14 @@ def results(campaign: Chosen) -> Response:
     return StreamingResponse(lines, media_type="application/x-ndjson", headers=_named(_stem(campaign) + ".jsonl"))
 
 
-@router.get("/campaigns/{n}/results.csv")
+@router.get("/campaigns/{n}/results.csv", response_class=Response, responses=_files("text/csv"))
 def table(campaign: Chosen) -> Response:
     """The last result of each point as a table."""
     campaign.watch.refresh()
     return _file(downloads.table(campaign.watch), "text/csv; charset=utf-8", _stem(campaign) + ".csv")
 
 
-@router.get("/campaigns/{n}/report.html")
+@router.get("/campaigns/{n}/report.html", response_class=Response, responses=_files("text/html"))
 def whole_page(campaign: Chosen, request: Request) -> Response:
     """This page as one file that opens from disk."""
     campaign.watch.refresh()
