@@ -103,8 +103,7 @@ def test_the_address_keeps_what_is_chosen(folder: Path, serve: Any, visit: Any) 
     page.get_by_text("Expected", exact=True).click()
     page.locator("#numbers").check()
     page.locator("#filter").fill("failed")
-    address = page.url
-    again = visit(address)
+    again = visit(page.evaluate("location.href"))
     assert again.locator("#quantity-expected").is_checked()
     assert again.locator("#numbers").is_checked()
     assert again.evaluate("fitloom.table.rows.length") == 1
@@ -127,10 +126,10 @@ def test_regions_are_shown_alone_and_combined(tmp_path: Path, serve: Any, visit:
     page = visit(serve(finished(tmp_path / "run", points)).url)
     combined = page.locator("[data-line=observed]").get_attribute("d")
     page.locator("#each").check()
-    assert page.locator("[data-region]").count() == 2
+    until(page, "document.querySelectorAll('[data-region]').length === 2")
     artefact(page, "regions")
     page.locator("#region").select_option("boosted")
-    assert page.locator("[data-line=observed]").get_attribute("d") != combined
+    until(page, "d => document.querySelector('[data-line=observed]').getAttribute('d') !== d", combined)
     page.mouse.click(*place(page, 3))
     assert "compressed" in page.locator("#detail .siblings").inner_text()
 
@@ -166,7 +165,7 @@ def test_a_published_contour_is_laid_over(folder: Path, tmp_path: Path, serve: A
     page.get_by_text("Compare", exact=True).click()
     page.locator("#overlay").set_input_files(path)
     page.get_by_text("one line added").wait_for()
-    assert page.locator("#stage .line.other").count() == 1
+    until(page, "document.querySelectorAll('#stage .line.other').length === 1")
     artefact(page, "overlay")
     path.write_text("{")
     page.locator("#overlay").set_input_files(path)

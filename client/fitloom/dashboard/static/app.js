@@ -123,8 +123,9 @@ class Page {
       this.toolbar.update();
       this.legend.update();
       this.downloads.update();
+      this.plane.draw();
     }
-    this.plane.draw();
+    this.plane.mark();
   }
 
   planeChosen() {
@@ -150,7 +151,7 @@ class Page {
 
   changed(campaign, points) {
     if (campaign === this.board.campaign) {
-      this.plane.draw();
+      this.plane.redraw();
       this.table.refresh();
       this.progress();
       if (points.some((point) => point === this.board.selected)) this.detail.update();

@@ -29,6 +29,9 @@ export class Plane {
     put(root, this.stage, this.yTitle, this.xTitle, this.tip, this.empty, this.fit, this.heard);
     this.root = root;
     this.draw = perFrame(() => this.render());
+    this.redraw = perFrame(() => this.renderPoints());
+    this.mark = perFrame(() => this.renderRings());
+    this.ringed = svg('g');
     this.relayout = perFrame(() => this.layout());
     this.replace = atMost(200, () => this.arrange());
     new ResizeObserver(this.relayout).observe(this.stage);
@@ -104,14 +107,28 @@ export class Plane {
 
   // Drawing.
 
+  /** Everything: another scale, contour or theme. */
   render() {
-    if (!this.box || !this.places) return;
-    const contour = this.board.campaign?.contour;
+    if (!this.box) return;
+    const { contour } = this.board.campaign ?? {};
     const current = contour && isOf(contour, this.board.view) ? this.board.drawn(contour) : null;
     put(this.back, this.clip('back'), this.grid(), this.hatch(current), this.bands(current));
+    put(this.front, this.clip('front'), this.lines(current), this.frame(), this.ringed);
+    this.empty.hidden = this.places.length > 0;
+    say(this.empty, this.board.campaign ? 'No point of this region lies in this plane.' : '');
+    this.renderPoints();
+  }
+
+  /** The points alone, as results arrive. */
+  renderPoints() {
+    if (!this.box) return;
     this.points();
-    put(this.front, this.clip('front'), this.lines(current), this.frame(), this.rings());
-    this.note(contour);
+    this.renderRings();
+  }
+
+  /** What is hovered over and selected. */
+  renderRings() {
+    if (this.box) put(this.ringed, this.rings());
   }
 
   clip(id) {
@@ -261,13 +278,6 @@ export class Plane {
       if (!place || place.px === undefined) return null;
       return svg('circle', { class: `ring ${name}`, cx: place.px, cy: place.py, r: this.stamps.radius + 4, 'data-point': point.i });
     });
-  }
-
-  note(contour) {
-    const nothing = !this.places.length;
-    this.empty.hidden = !nothing;
-    if (nothing) say(this.empty, this.board.campaign ? 'No point of this region lies in this plane.' : '');
-    this.root.dispatchEvent(new CustomEvent('drawn', { detail: contour, bubbles: true }));
   }
 
   // Pointer and keys.

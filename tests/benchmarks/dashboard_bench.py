@@ -1,0 +1,233 @@
+"""The live page under load: events a second, viewers at once, and what a browser's main thread makes of it.
+
+    python tests/benchmarks/dashboard_bench.py --seconds 60 --rate 1000 --viewers 50
+
+A campaign is written through the real journal at the rate asked for, its points fitted again and again; a server of its
+own process serves it, viewers read its event stream in a third process, and a browser looks at the page. Reported are:
+lines written and received by every viewer, the longest time the page's main thread was blocked, and the server's memory
+and processor time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import psutil
+
+TESTS = Path(__file__).resolve().parent.parent
+if str(TESTS) not in sys.path:
+    sys.path.insert(0, str(TESTS))
+
+from written_campaigns import Driver, Planned, driving, fitted, grid  # noqa: E402
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+LINES_A_POINT = 4
+"""sent, running, the record, result."""
+STEP = 0.05
+"""Seconds between two writes."""
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass
+class Load:
+    """What was measured."""
+
+    seconds: float
+    lines_written: int
+    viewers: int
+    lines_received: list[int] = field(default_factory=list)
+    """Of each viewer; each must be all that was written."""
+    longest_block_ms: float | None = None
+    page_lines: int | None = None
+    page_frames: int | None = None
+    server_mb: tuple[float, float] = (0.0, 0.0)
+    """Memory of the server after a quarter of the time, and at the end."""
+    server_cpu: float = 0.0
+    """Share of one processor."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every viewer got every line once."""
+        return set(self.lines_received) <= {self.lines_written} and self.page_lines in (None, self.lines_written)
+
+
+def measure(seconds: float, rate: float, viewers: int, *, browser: str | None = None) -> Load:
+    """Write a campaign at ``rate`` lines a second, watched by so many viewers, and a browser where one is given."""
+    points = grid(45, 40)
+    with tempfile.TemporaryDirectory() as folder, driving(Path(folder) / "run", points) as driver:
+        driver.plan()
+        with _server(driver.folder) as (address, process), _looking(browser, address) as page:
+            watching = _Viewers(address, viewers)
+            load = _write(driver, points, seconds, rate, process, page)
+            expected = load.lines_written
+            load.viewers, load.lines_received = viewers, watching.finish(expected)
+            if page is not None:
+                _read_page(page, load, expected)
+    return load
+
+
+def _write(
+    driver: Driver, points: list[Planned], seconds: float, rate: float, process: psutil.Process, page: Page | None
+) -> Load:
+    """Write at an even pace, in twenty steps a second; the page is asked for nothing in the meantime."""
+    begin, early = time.monotonic(), 0.0
+    process.cpu_percent()
+    work = _work(points, max(1, int(rate * STEP / LINES_A_POINT)))
+    for number, (attempt, some) in enumerate(work, start=1):
+        for point in some:
+            driver.send([point], task=f"{point.id}/{attempt}", attempt=attempt)
+        driver.record(*(fitted(point, attempt=attempt, shift=0.02 * attempt) for point in some))
+        passed = time.monotonic() - begin
+        if passed > seconds:
+            break
+        if not early and passed > seconds / 4:
+            early = _megabytes(process)
+        if page is not None:
+            page.wait_for_timeout(max(1, (number * STEP - passed) * 1000))
+        else:
+            time.sleep(max(0.0, number * STEP - passed))
+    took = time.monotonic() - begin
+    lines = sum(path.read_bytes().count(b"\n") for path in driver.folder.glob("*.jsonl"))
+    return Load(took, lines, 0, server_mb=(early, _megabytes(process)), server_cpu=process.cpu_percent() / 100)
+
+
+def _work(points: list[Planned], size: int) -> Iterator[tuple[int, list[Planned]]]:
+    for attempt in count(1):
+        for start in range(0, len(points), size):
+            yield attempt, points[start : start + size]
+
+
+@contextmanager
+def _server(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
+    command = [sys.executable, "-m", "fitloom", "dashboard", str(folder), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        address = server.stdout.readline().split()[-1]
+        try:
+            yield address, psutil.Process(server.pid)
+        finally:
+            server.terminate()
+
+
+class _Viewers:
+    """Viewers in a process of their own, each counting the lines it hears of."""
+
+    def __init__(self, address: str, number: int) -> None:
+        self._number = number
+        self._counts = multiprocessing.get_context("spawn").Array("l", max(1, number))
+        self._process = multiprocessing.get_context("spawn").Process(target=_view, args=(address, self._counts, number))
+        if number:
+            self._process.start()
+
+    def finish(self, expected: int, patience: float = 30.0) -> list[int]:
+        end = time.monotonic() + patience
+        while self._number and min(self._counts[: self._number]) < expected and time.monotonic() < end:
+            time.sleep(0.05)
+        if self._number:
+            self._process.terminate()
+            self._process.join()
+        return list(self._counts[: self._number])
+
+
+def _view(address: str, counts: Any, number: int) -> None:
+    async def one(place: int) -> None:
+        parts = urlsplit(address)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=1 << 26)
+        writer.write(f"GET /api/campaigns/0/events HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+        async for line in reader:
+            if line.startswith(b'data: {"from"'):
+                head = line[6 : line.index(b',"plan"')].decode()
+                frame = json.loads(head + "}")
+                counts[place] += frame["results"] + frame["events"]
+
+    async def everybody() -> None:
+        await asyncio.gather(*map(one, range(number)))
+
+    asyncio.run(everybody())
+
+
+@contextmanager
+def _looking(browser: str | None, address: str) -> Iterator[Page | None]:
+    if browser is None:
+        yield None
+        return
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=ARGUMENTS)
+        page = chromium.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(address)
+        page.wait_for_timeout(1500)
+        page.evaluate(_OBSERVE)
+        yield page
+        chromium.close()
+
+
+_OBSERVE = """() => {
+  globalThis.blocks = [];
+  const watch = (list) => blocks.push(...list.getEntries().map((entry) => entry.duration));
+  new PerformanceObserver(watch).observe({ type: 'longtask' });
+}"""
+
+
+def _read_page(page: Page, load: Load, expected: int) -> None:
+    tally = "fitloom.board.campaign.tally"
+    end = time.monotonic() + 30
+    while page.evaluate(f"{tally}.results + {tally}.events") < expected and time.monotonic() < end:
+        page.wait_for_timeout(50)
+    load.page_lines = page.evaluate(f"{tally}.results + {tally}.events")
+    load.page_frames = page.evaluate(f"{tally}.frames")
+    load.longest_block_ms = page.evaluate("Math.max(0, ...blocks)")
+
+
+def _megabytes(process: psutil.Process) -> float:
+    return float(process.memory_info().rss) / 1e6
+
+
+def main() -> None:
+    """Measure and print, as JSON too where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--rate", type=float, default=1000, help="lines a second")
+    parser.add_argument("--viewers", type=int, default=50)
+    parser.add_argument("--no-browser", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    browser = None if given.no_browser else shutil.which("chromium")
+    load = measure(given.seconds, given.rate, given.viewers, browser=browser)
+    if given.json:
+        print(json.dumps({**asdict(load), "complete": load.complete}))
+        return
+    print(f"{load.lines_written} lines in {load.seconds:.1f} s ({load.lines_written / load.seconds:.0f} a second)")
+    print(f"{load.viewers} viewers: {'every line once' if load.complete else 'LINES LOST OR DOUBLED'}")
+    early, late = load.server_mb
+    print(f"server: {load.server_cpu:.0%} of a processor, {early:.0f} MB after a quarter, {late:.0f} MB at the end")
+    if load.longest_block_ms is not None:
+        print(f"page: {load.page_frames} frames, main thread blocked for {load.longest_block_ms:.0f} ms at most")
+
+
+if __name__ == "__main__":
+    main()
