@@ -148,7 +148,7 @@ HANDLERS: dict[type[Exception], Handler] = {
 
 def _methods_of(request: Request) -> list[str]:
     """All methods of the address, which may be spread over several routes."""
-    fitting = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    fitting = [route for route in request.app.state.routes if route.matches(request.scope)[0] is not Match.NONE]
     return sorted({method for route in fitting for method in getattr(route, "methods", None) or ()})
 
 

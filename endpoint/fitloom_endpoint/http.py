@@ -45,8 +45,10 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.on_loopback and not gate.closed:
         # Without a token, a page in this machine's browser must not reach us under a name of its own.
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", "::1"])
-    app.include_router(_open_routes(service))
-    app.include_router(_guarded_routes(service, gate))
+    app.state.routes = []
+    for router in (_open_routes(service), _guarded_routes(service, gate)):
+        app.include_router(router)
+        app.state.routes += router.routes
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
     openapi.describe(app, with_token=gate.closed)
@@ -79,12 +81,12 @@ def _guarded_routes(service: FitService, gate: Gate) -> APIRouter:
     async def fit(request: Request) -> Response:
         """Fit the points of a task; one reply, or with ``Accept: application/x-ndjson`` a record a line."""
         expect(request, JSON)
-        with ExitStack() as place:
-            place.enter_context(service.admission())
-            task = await read_task(await intake.read_body(request, service.settings))
+        with ExitStack() as stack:
+            place = stack.enter_context(service.admission())
+            task = await read_task(place.weigh(await intake.read_body(request, service.settings)))
             content = await service.background(task.background)
             if NDJSON in request.headers.get("accept", ""):
-                return Stream(lines(service, task, content), place.pop_all())
+                return Stream(lines(service, task, content), stack.pop_all(), service.settings.body_seconds)
             answer = await while_connected(request, collect(service, task, content))
             return Response(answer.to_bytes(), media_type=JSON)
 
@@ -92,13 +94,14 @@ def _guarded_routes(service: FitService, gate: Gate) -> APIRouter:
     async def event(request: Request) -> Response:
         """Fit the task in a CloudEvent (binary or structured); the reply is a CloudEvent in the same mode."""
         expect(request, JSON, cloudevents.STRUCTURED)
-        with service.admission():
-            arrived = cloudevents.parse(request.headers, await intake.read_body(request, service.settings))
+        with service.admission() as place:
+            body = place.weigh(await intake.read_body(request, service.settings))
+            arrived = cloudevents.parse(request.headers, body)
             task = await read_task(arrived.task)
             content = await service.background(task.background)
             answer = await while_connected(request, collect(service, task, content))
-            body, headers = cloudevents.reply(arrived, answer.to_bytes())
-            return Response(body, headers=headers)
+            document, headers = cloudevents.reply(arrived, answer.to_bytes())
+            return Response(document, headers=headers)
 
     @router.put("/v1/backgrounds/{digest}", responses=openapi.STAGE, openapi_extra=openapi.STAGE_BODY)
     async def stage(digest: Digest, request: Request) -> JSONResponse:

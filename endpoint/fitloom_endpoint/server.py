@@ -59,6 +59,7 @@ def _serve(settings: Settings) -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=5,
+        timeout_keep_alive=75,  # longer than clients keep idle connections, so that none is closed as it is used again
         h11_max_incomplete_event_size=64 * 1024,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,

@@ -86,7 +86,7 @@ class FitService:
         """
         self._check_open()
         if self.in_flight >= self.capacity or self.bytes_in_flight >= BODIES_AT_ONCE * self.settings.body_limit:
-            message = f"{self.in_flight} tasks are running or waiting, which is all this endpoint takes; try again later"
+            message = f"{self.in_flight} tasks run or wait, which is all that this endpoint takes; try again later"
             raise Refused(429, "busy", message, headers={"Retry-After": str(self._wait_estimate())})
         place = Place(self)
         self.in_flight += 1
