@@ -36,6 +36,7 @@ _REMEMBERED = 4096
 _STRIPES = 32
 _TOKEN = re.compile(r"^[A-Za-z0-9._~+/-]{1,4096}=*$")
 _audit_log = logging.getLogger("fitloom.audit")
+_audit_log.setLevel(logging.INFO)  # whatever the level of everything else
 
 
 @dataclass(frozen=True)

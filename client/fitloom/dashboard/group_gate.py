@@ -19,7 +19,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from fitloom.dashboard.gate import Visitor
 from fitloom.dashboard.sessions import Sessions
-from fitloom_core.access import AccessRefused, Keeper, Member, Visit, parse_rules, settings_of
+from fitloom_core.access import AccessRefused, Keeper, Member, Role, Visit, parse_rules, settings_of
 from fitloom_core.globus_directory import GlobusDirectory, Login
 
 Text = Annotated[str, Query(max_length=2048)]
@@ -50,9 +50,9 @@ class GroupGate:
         header = request.headers.get("authorization")
         session = self._sessions.of(request) if header is None else None
         if session is None:
-            member = self._keeper.check_bearer(header, "view", _visit(request))
+            member = self._keeper.check_bearer(header, _need(request), _visit(request))
             return Visitor(member.name, member.may_fit)
-        member = self._admit(session.login, request)
+        member = self._admit(session.login, request, _need(request))
         return Visitor(member.name, member.may_fit, session.token)
 
     def router(self) -> APIRouter:
@@ -102,8 +102,8 @@ class GroupGate:
             self._directory.revoke(session.login.groups_token)
         return response
 
-    def _admit(self, login: Login, request: Request) -> Member:
-        return self._keeper.check_session(login.person, login.groups_token, "view", _visit(request))
+    def _admit(self, login: Login, request: Request, need: Role = "view") -> Member:
+        return self._keeper.check_session(login.person, login.groups_token, need, _visit(request))
 
 
 def open_gate(groups: Sequence[str]) -> GroupGate:
@@ -120,6 +120,11 @@ def open_gate(groups: Sequence[str]) -> GroupGate:
 def _way_back(request: Request) -> str:
     """The redirect URI; it must be registered with the server's client at Globus."""
     return f"{str(request.base_url).rstrip('/')}/login/callback"
+
+
+def _need(request: Request) -> Role:
+    """What a request takes: to ask a campaign's driver for something, the role that may fit."""
+    return "fit" if request.method == "POST" and request.url.path.endswith("/requests") else "view"
 
 
 def _visit(request: Request) -> Visit:

@@ -310,11 +310,19 @@ def stop(web: requests.Session, served: Served, **headers: str) -> requests.Resp
     return web.post(f"{served.url}api/campaigns/0/requests", json=document, headers=headers, timeout=10)
 
 
-def test_a_viewer_may_not_act(served: Served, globus: GlobusAuth, folder: Path, web: requests.Session) -> None:
+def test_a_viewer_may_not_act(
+    served: Served,
+    globus: GlobusAuth,
+    folder: Path,
+    web: requests.Session,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     log_in(web, served, globus, "reader")
     token = get(web, served, "session").json()["token"]
+    caplog.set_level(logging.INFO, "fitloom.audit")
     with driving(folder, POINTS):
         assert stop(web, served, **{TOKEN_HEADER: token}).status_code == 403
+    assert json.loads(caplog.records[-1].getMessage())["reason"] == "may_not_fit"
     assert not list(folder.glob("requests/*.json"))
 
 
