@@ -1,12 +1,14 @@
-"""Writes the generated pages: commands from the command line itself, the wire schema from its models.
+"""Writes the generated pages: commands, modules, the wire schema; each from the code itself.
 
 `python docs/generate.py` writes them; a test asserts that what is committed is what it would write.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import typer.main
 
 HERE = Path(__file__).resolve().parent
+PACKAGES = [HERE.parent / name for name in ("fitting_core/fitloom_core", "client/fitloom", "endpoint/fitloom_endpoint")]
 PROGRAMS = {"fitloom": "fitloom.cli", "fitloom-endpoint": "fitloom_endpoint.cli"}
 SCHEMAS = {"fit-task": "FitTask", "fit-result": "FitResult", "reply": "Reply"}
 
@@ -21,6 +24,7 @@ SCHEMAS = {"fit-task": "FitTask", "fit-result": "FitResult", "reply": "Reply"}
 def generated() -> dict[Path, str]:
     """Every generated file with its text."""
     files = {HERE / "reference" / f"{program}.md": commands(program, module) for program, module in PROGRAMS.items()}
+    files[HERE / "reference" / "modules.md"] = modules()
     files |= {HERE / "schema" / f"{name}.json": schema(model) for name, model in SCHEMAS.items()}
     return files
 
@@ -29,6 +33,25 @@ def schema(model: str) -> str:
     """The JSON Schema of a wire model."""
     document = getattr(importlib.import_module("fitloom_core.wire"), model).model_json_schema(by_alias=True)
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **document}, indent=1) + "\n"
+
+
+def modules() -> str:
+    """Every module with its first line, which says what lives there."""
+    parts = ["# Modules", "What lives where: the first line of every file."]
+    for package in PACKAGES:
+        rows = [f"| `{path.relative_to(package.parent)}` | {_first_line(path)} |" for path in _files(package)]
+        parts += [f"## {package.name}", "\n".join(["| | |", "| --- | --- |", *rows])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _files(package: Path) -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z", "*.py"], cwd=package, check=True, capture_output=True, text=True)
+    return sorted(package / name for name in listed.stdout.split("\0") if name and (package / name).exists())
+
+
+def _first_line(path: Path) -> str:
+    text = ast.get_docstring(ast.parse(path.read_text())) or ""
+    return _cell(text.partition("\n\n")[0]).replace("``", "`")
 
 
 def commands(program: str, module: str) -> str:
