@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import count
@@ -81,20 +81,26 @@ def measure(seconds: float, rate: float, viewers: int, *, browser: str | None = 
         driver.plan()
         with _server(driver.folder) as (address, process), _looking(browser, address) as page:
             watching = _Viewers(address, viewers)
-            load = _write(driver, points, seconds, rate, process, page)
-            expected = load.lines_written
-            load.viewers, load.lines_received = viewers, watching.finish(expected)
+            begin, memory = time.monotonic(), [_megabytes(process)]
+            process.cpu_percent()
+
+            def pause(wait: float) -> None:
+                memory.append(_megabytes(process))
+                page.wait_for_timeout(wait * 1000) if page is not None else time.sleep(wait)
+
+            lines = feed(driver, points, seconds, rate, pause)
+            load = Load(time.monotonic() - begin, lines, viewers)
+            load.server_cpu = process.cpu_percent() / 100
+            load.server_mb = memory[len(memory) // 4], memory[-1]
+            load.lines_received = watching.finish(lines)
             if page is not None:
-                _read_page(page, load, expected)
+                _read_page(page, load, lines)
     return load
 
 
-def _write(
-    driver: Driver, points: list[Planned], seconds: float, rate: float, process: psutil.Process, page: Page | None
-) -> Load:
-    """Write at an even pace, in twenty steps a second; the page is asked for nothing in the meantime."""
-    begin, early = time.monotonic(), 0.0
-    process.cpu_percent()
+def feed(driver: Driver, points: list[Planned], seconds: float, rate: float, pause: Callable[[float], None]) -> int:
+    """Write lines at an even pace, twenty times a second, calling ``pause`` in between; how many lines there are."""
+    begin = time.monotonic()
     work = _work(points, max(1, int(rate * STEP / LINES_A_POINT)))
     for number, (attempt, some) in enumerate(work, start=1):
         for point in some:
@@ -103,15 +109,8 @@ def _write(
         passed = time.monotonic() - begin
         if passed > seconds:
             break
-        if not early and passed > seconds / 4:
-            early = _megabytes(process)
-        if page is not None:
-            page.wait_for_timeout(max(1, (number * STEP - passed) * 1000))
-        else:
-            time.sleep(max(0.0, number * STEP - passed))
-    took = time.monotonic() - begin
-    lines = sum(path.read_bytes().count(b"\n") for path in driver.folder.glob("*.jsonl"))
-    return Load(took, lines, 0, server_mb=(early, _megabytes(process)), server_cpu=process.cpu_percent() / 100)
+        pause(max(0.001, number * STEP - passed))
+    return sum(path.read_bytes().count(b"\n") for path in driver.folder.glob("*.jsonl"))
 
 
 def _work(points: list[Planned], size: int) -> Iterator[tuple[int, list[Planned]]]:
@@ -181,12 +180,12 @@ def _looking(browser: str | None, address: str) -> Iterator[Page | None]:
         page = chromium.new_page(viewport={"width": 1280, "height": 900})
         page.goto(address)
         page.wait_for_timeout(1500)
-        page.evaluate(_OBSERVE)
+        page.evaluate(OBSERVE)
         yield page
         chromium.close()
 
 
-_OBSERVE = """() => {
+OBSERVE = """() => {
   globalThis.blocks = [];
   const watch = (list) => blocks.push(...list.getEntries().map((entry) => entry.duration));
   new PerformanceObserver(watch).observe({ type: 'longtask' });

@@ -169,7 +169,7 @@ def test_a_published_contour_is_laid_over(folder: Path, tmp_path: Path, serve: A
     artefact(page, "overlay")
     path.write_text("{")
     page.locator("#overlay").set_input_files(path)
-    assert "not JSON" in page.locator("#notice").inner_text()
+    page.get_by_text("not JSON").wait_for()
 
 
 def test_files_are_taken_away(folder: Path, serve: Any, visit: Any) -> None:

@@ -51,7 +51,6 @@ def create_app(
 
     app = FastAPI(
         title="fitloom dashboard",
-        root_path=root_path.rstrip("/"),
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
@@ -63,7 +62,7 @@ def create_app(
     app.include_router(api.router)
     if (routes := board.gate.router()) is not None:
         app.include_router(routes)
-    app.add_middleware(Shield, hosts=list(hosts), limits=limits)
+    app.add_middleware(Shield, hosts=list(hosts), limits=limits, root_path=root_path.rstrip("/"))
     return app
 
 
@@ -71,7 +70,7 @@ def create_app(
 def page(request: Request) -> Response:
     """The page itself; it holds no data."""
     root = request.scope.get("root_path", "")
-    if root and request.url.path == root:
+    if root and request.scope["path"] == root:
         return RedirectResponse(root + "/")
     return assets()["index.html"].answer(request)
 

@@ -132,9 +132,8 @@ def _visit(request: Request) -> Visit:
 
 
 def _say(status: int, sentence: str, request: Request) -> HTMLResponse:
+    """A page of one sentence, in the page's own style."""
     page = html.escape(str(request.base_url), quote=True)
-    title, text = "fitloom", html.escape(sentence)
-    body = (
-        f'<!doctype html><html lang="en"><title>{title}</title><p>{text}</p><p><a href="{page}">Go to the page</a></p>'
-    )
-    return HTMLResponse(body, status)
+    head = f'<meta charset="utf-8"><title>fitloom</title><link rel="stylesheet" href="{page}static/style.css">'
+    said = f'<p>{html.escape(sentence)}</p><p><a class="action" href="{page}">Go to the page</a></p>'
+    return HTMLResponse(f'<!doctype html><html lang="en">{head}<main class="gate">{said}</main></html>', status)

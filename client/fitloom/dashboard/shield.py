@@ -49,13 +49,20 @@ class Refused(HTTPException):
 
 
 class Shield:
-    """ASGI middleware around the whole application. ``hosts`` are names this server answers to."""
+    """ASGI middleware around the whole application.
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str] = (), limits: Limits | None = None) -> None:
+    ``hosts`` are names this server answers to, ``root_path`` is where a proxy publishes it; a proxy that cuts that path
+    off and one that leaves it on are both understood.
+    """
+
+    def __init__(
+        self, app: ASGIApp, hosts: Iterable[str] = (), limits: Limits | None = None, root_path: str = ""
+    ) -> None:
         self._app = app
         self._named = {host.lower() for host in hosts} - {"localhost", "127.0.0.1", "::1"}
         self._hosts = {"localhost", *self._named}
         self._limits = limits or Limits()
+        self._root_path = root_path
         self._reads = Buckets(self._limits.per_second, self._limits.burst)
         self._changes = Buckets(self._limits.changes_per_second, self._limits.changes_burst)
 
@@ -72,9 +79,16 @@ class Shield:
             await _answer(refused)(scope, receive, dressed)
             return
         try:
-            await self._app(scope, body.receive, dressed)
+            await self._app(self._placed(scope), body.receive, dressed)
         except Refused as refused:
             await _answer(refused)(scope, receive, dressed)
+
+    def _placed(self, scope: Scope) -> Scope:
+        root, path = self._root_path, scope["path"]
+        if not root:
+            return scope
+        under = path == root or path.startswith(root + "/")
+        return {**scope, "root_path": root, "path": path if under else root + path}
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)

@@ -40,7 +40,9 @@ export class Actions {
 
   reason(run) {
     if (!run?.attached) return 'No driver is attached: the run can be looked at, not changed.';
-    if (!this.board.session.may_act) return 'You may look, not change: open the address that the server printed.';
+    const { may_act: mayAct, login } = this.board.session;
+    if (!mayAct && login) return 'You may look, not change: you are in no group that may fit.';
+    if (!mayAct) return 'You may look, not change: open the address that the server printed.';
     return null;
   }
 

@@ -48,6 +48,7 @@ class Page {
   async open() {
     try {
       this.board.session = await this.source.session();
+      this.greet();
       this.board.campaigns = await this.source.campaigns();
       const overlays = await this.source.overlays();
       this.board.overlays = overlays.map((overlay, i) => ({ ...overlay, id: `given-${i}`, shown: true }));
@@ -56,6 +57,12 @@ class Page {
     } catch (error) {
       this.failed(error);
     }
+  }
+
+  /** With a login: as whom, and the way out. */
+  greet() {
+    const { name, login } = this.board.session;
+    if (login) put(document.getElementById('who'), h('span', {}, name), h('a', { href: 'logout' }, 'Log out')).hidden = false;
   }
 
   /** Go to a campaign: its snapshot first, then its stream. */
