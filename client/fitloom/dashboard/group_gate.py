@@ -136,4 +136,4 @@ def _say(status: int, sentence: str, request: Request) -> HTMLResponse:
     page = html.escape(str(request.base_url), quote=True)
     head = f'<meta charset="utf-8"><title>fitloom</title><link rel="stylesheet" href="{page}static/style.css">'
     said = f'<p>{html.escape(sentence)}</p><p><a class="action" href="{page}">Go to the page</a></p>'
-    return HTMLResponse(f'<!doctype html><html lang="en">{head}<main class="gate">{said}</main></html>', status)
+    return HTMLResponse(f'<!doctype html><html lang="en">{head}<div class="gate">{said}</div></html>', status)
