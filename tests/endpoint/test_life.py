@@ -14,6 +14,8 @@ import requests
 from endpoint_server import EndpointServer, task
 from fitloom_core import wire
 
+pytestmark = pytest.mark.heavy
+
 JSON = {"content-type": "application/json"}
 
 

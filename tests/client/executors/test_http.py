@@ -110,6 +110,7 @@ def test_a_background_that_nobody_knows_is_asked_for(endpoint, open_http):
     assert reply.error.code == "background_needed"
 
 
+@pytest.mark.heavy
 def test_an_endpoint_that_was_started_anew_gets_the_background_again(open_http):
     port = free_port()
     with EndpointServer("--workers", "1", port=port) as server:
@@ -274,6 +275,7 @@ def test_one_that_drops_its_background_gets_it_with_the_task(stand_in, open_http
 # Several endpoints, and the end.
 
 
+@pytest.mark.heavy
 def test_when_one_of_two_is_killed_the_other_does_its_work(open_http):
     with EndpointServer("--workers", "1", "--batch", "1") as mortal, EndpointServer("--workers", "1") as survivor:
         pool = open_http(mortal.url, survivor.url)
@@ -287,6 +289,7 @@ def test_when_one_of_two_is_killed_the_other_does_its_work(open_http):
     assert sum(len(reply.results) == 300 for reply in replies) >= 2
 
 
+@pytest.mark.heavy
 def test_when_none_is_left_the_pool_is_down(open_http):
     with EndpointServer("--workers", "1") as only:
         pool = open_http(only.url)
@@ -295,6 +298,7 @@ def test_when_none_is_left_the_pool_is_down(open_http):
         submit(pool, task(1)).result(60)
 
 
+@pytest.mark.heavy
 def test_an_endpoint_that_comes_later_joins_in(open_http):
     port = free_port()
     with EndpointServer("--workers", "1") as first:
