@@ -33,8 +33,11 @@ def build(channels: list[Json], observations: dict[str, list[float]], config: Js
     lumi = settings.get("lumi", {"auxdata": [1.0], "sigmas": [0.01]})
     measurement.SetLumi(lumi["auxdata"][0])
     measurement.SetLumiRelErr(lumi["sigmas"][0] / lumi["auxdata"][0])
+    used = {
+        modifier["name"] for channel in channels for sample in channel["samples"] for modifier in sample["modifiers"]
+    }
     for name, entry in settings.items():
-        if entry.get("fixed"):
+        if entry.get("fixed") and name in used:
             measurement.AddConstantParam("Lumi" if name == "lumi" else name)
     for channel in channels:
         measurement.AddChannel(_channel(channel, observations[channel["name"]], settings))

@@ -57,9 +57,9 @@ def test(background: dict[str, Any], patch: list[Any]) -> tuple[float, list[floa
     config, data = workspace.obj("ModelConfig"), workspace.data("obsData")
     config.GetParametersOfInterest().first().setRange(0, 10)
     observed = Fit(config, data)
-    free = observed.at(None)
+    free, mu_hat = observed.at(None), observed.poi.getVal()
     fixed, null = observed.at(1.0), observed.at(0.0)
-    q_observed = max(0.0, 2 * (fixed - min(free, null)))
+    q_observed = max(0.0, 2 * (fixed - min(free, null))) if mu_hat <= 1 else 0.0
     calculator = ROOT.RooStats.AsymptoticCalculator
     parameters = config.GetPdf().getParameters(data)
     globals_ = ROOT.RooArgSet()
