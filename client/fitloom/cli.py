@@ -6,7 +6,6 @@ import logging
 import os
 import re
 import sys
-import threading
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import Annotated, NoReturn
@@ -85,10 +84,10 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _leave(status: int) -> NoReturn:
-    """End at once where threads are at work that nobody waits for any more: a fit, or the import of the numerics."""
+    """End at once where numerics were loaded: a fit may be at work that nobody waits for, and JAX takes its time."""
     sys.stdout.flush()
     sys.stderr.flush()
-    if any(thread.name.startswith(("fit_", "warm-up")) for thread in threading.enumerate()):
+    if "jax" in sys.modules and "multiprocessing.resource_tracker" not in sys.modules:
         os._exit(status)
     sys.exit(status)
 

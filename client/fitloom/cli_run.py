@@ -39,8 +39,9 @@ def begin_early(arguments: Sequence[str]) -> None:
     """Begin to import the numerics before anything else is done, where they will be needed on this machine."""
     words = {word.partition("=")[0] for word in arguments}
     if arguments[:1] == ["run"] and not words & NOT_HERE:
-        from fitloom.executors.local import warm_up
+        from fitloom.executors.local import collect_rarely, warm_up
 
+        collect_rarely()
         warm_up()
 
 
@@ -100,11 +101,11 @@ def run(
     ending.check(plan)
     folder = output or default_folder(plan)
     with open_journal(folder, plan.document(), resume=not no_resume) as journal, page(folder, dashboard) as served:
-        finished = drive(Driver(plan, sources, journal, batch=batch), as_json)
+        finished = drive(Driver(plan, sources, journal, batch=batch), as_json, ending)
         if not finished:
             say(f"interrupted: what was fitted is kept in {folder}; the same command goes on from there")
             return INTERRUPTED
-        status = ending.write(folder, plan, time.monotonic() - begin)
+        status = ending.write(folder, plan, begin)
         if served and sys.stderr.isatty():
             say(f"the page stays at {served} until Ctrl-C")
             _wait_for_interrupt()
@@ -125,7 +126,7 @@ class Ending:
 
         check_plane(plan.pallet.labels, [point.values for point in plan.points], self.axes, self.where)
 
-    def write(self, folder: Path, plan: Plan, seconds: float) -> int:
+    def write(self, folder: Path, plan: Plan, begin: float) -> int:
         """Write the contour and the figures, say how it went; the exit status."""
         from fitloom.journal import read_results
         from fitloom.outcome import failures, summary, write_outcome
@@ -140,12 +141,13 @@ class Ending:
         if len(failed) > MOST_FAILURES_SHOWN:
             say(f"and {len(failed) - MOST_FAILURES_SHOWN} more failed: fitloom show {folder}")
         drawn = "".join(f", {path}" for path in self.plots)
-        say(f"{summary(results, len(plan.points))}, in {seconds:.1f} s: {folder}{drawn}")
+        say(f"{summary(results, len(plan.points))}, in {time.monotonic() - begin:.1f} s: {folder}{drawn}")
         return SOME_FAILED if failed else 0
 
 
-def drive(driver: Driver, as_json: bool) -> bool:
+def drive(driver: Driver, as_json: bool, ending: Ending) -> bool:
     """Run to the end, printing as asked; whether it came to the end."""
+    from fitloom.outcome import import_ahead
     from fitloom.progress import ProgressLine
 
     total = len(driver.plan.points)
@@ -156,7 +158,9 @@ def drive(driver: Driver, as_json: bool) -> bool:
         for result in driver.stored:
             _print_record(result, as_json)
         try:
-            for result in driver.results():
+            for count, result in enumerate(driver.results()):
+                if not count:
+                    import_ahead(ending.plots)
                 _print_record(result, as_json)
                 line.advance(failed=result.status == "failed")
         except KeyboardInterrupt:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,20 @@ from fitloom_core.errors import InputError, JournalError
 from fitloom_core.wire import FitResult
 
 Json = dict[str, Any]
+
+
+def import_ahead(plots: Sequence[Path]) -> None:
+    """Import what the end needs while the fits run, in a thread; matplotlib alone takes most of a second."""
+    names = ["fitloom.contour", "contourpy"]
+    if plots:
+        names += ["fitloom.figure", "fitloom.drawing", "matplotlib.figure", "matplotlib.backends.backend_agg"]
+
+    def work() -> None:
+        for name in names:
+            with suppress(Exception):  # whoever needs it gets the real message
+                import_module(name)
+
+    threading.Thread(target=work, name="warm-up-ending", daemon=True).start()
 
 
 def contour_of(
