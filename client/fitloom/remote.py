@@ -29,6 +29,7 @@ import requests
 
 from fitloom import content, hepdata, transfer
 from fitloom.cache import Cache, Entry, sha256_of
+from fitloom.meter import meter
 from fitloom.transfer import Limits, Progress, ServerAway
 from fitloom_core.errors import FetchError
 
@@ -85,10 +86,15 @@ def is_remote(source: str) -> bool:
 def download(source: str, *, offline: bool = False, progress: Progress | None = None) -> Path:
     """Fetch a source, or find it in the cache; the path of the archive or JSON file.
 
+    On a terminal a line shows how far it is, unless ``progress`` says it elsewhere.
+
     Raises:
         FetchError: it is not there, cannot be reached, or is no archive.
     """
-    return fetch(source, offline=offline, progress=progress).path
+    if progress is not None:
+        return fetch(source, offline=offline, progress=progress).path
+    with meter(source) as drawn:
+        return fetch(source, offline=offline, progress=drawn).path
 
 
 def fetch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -462,3 +463,50 @@ def test_download_takes_its_settings_from_the_environment(
 def test_only_addresses_are_remote() -> None:
     assert all(is_remote(one) for one in ("doi:10.1/x", "hepdata:1", "http://x", "https://x"))
     assert not any(is_remote(one) for one in ("demo", "./pallet", "doi", "C:/x"))
+
+
+@pytest.mark.heavy
+def test_the_command_line_fetches_a_record_and_then_needs_no_network(
+    hepdata: HepData, shared_data: Path, cli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    hepdata.archive = (shared_data / "sbottom-RegionA.tar.gz").read_bytes()
+    addresses = {"FITLOOM_HEPDATA_URL": hepdata.url, "FITLOOM_DOI_URL": hepdata.url}
+    environment = {**addresses, "FITLOOM_CACHE": str(tmp_path / "cache")}
+    source = "doi:10.17182/hepdata.89408.v3/r2"
+    fetched = cli("fetch", source, env=environment)
+    assert fetched.returncode == 0, fetched.stderr
+    assert str(tmp_path / "cache") in fetched.stdout
+    before = len(hepdata.seen)
+    command = ("run", source, "--offline", "--points", "sbottom_1300_205_60", "--json")
+    done = cli(*command, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "converged"
+    assert len(hepdata.seen) == before
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_shows_how_far_a_download_is(hepdata: HepData, tmp_path: Path, terminal: bool) -> None:
+    code = "import fitloom.remote; fitloom.remote.download('hepdata:89408')"
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "FITLOOM_CACHE": str(tmp_path)}
+    environment["FITLOOM_HEPDATA_URL"] = hepdata.url
+    ours, theirs = os.openpty() if terminal else os.pipe()
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # how a terminal says that its other end is closed
+            while block := os.read(ours, 4096):
+                shown += block
+    os.close(ours)
+    assert process.returncode == 0
+    assert (b"fetching hepdata:89408" in shown) == terminal
+    assert terminal or not shown
+
+
+def test_the_command_line_says_why_nothing_came(
+    hepdata: HepData, cli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    environment = {"FITLOOM_HEPDATA_URL": hepdata.url, "FITLOOM_CACHE": str(tmp_path / "cache")}
+    done = cli("fetch", "hepdata:ins1", env=environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "answered 404: there is nothing at this address" in done.stderr
+    assert "Traceback" not in done.stderr
