@@ -101,14 +101,6 @@ def _files(*kinds: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"content": {kind: {} for kind in kinds}}}
 
 
-def _gives(media: str) -> dict[int | str, dict[str, Any]]:
-    """What a route hands out, for the server's description of itself."""
-    return {200: {"content": {media: {}}, "description": "the file"}}
-
-
-_FIGURES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {media: {} for media in downloads.FIGURES.values()}, "description": "the figure"}
-}
 router = APIRouter(prefix="/api", dependencies=[Depends(visitor)], responses=_REFUSALS)
 
 
@@ -134,7 +126,7 @@ def overlays(request: Request) -> list[Json]:
     return [given.to_json() for given in board(request).overlays]
 
 
-@router.get("/campaigns/{n}/snapshot", response_class=Response, responses=_gives("application/json"))
+@router.get("/campaigns/{n}/snapshot", response_class=Response, responses=_files("application/json"))
 def snapshot(n: int, campaign: Chosen, request: Request) -> Response:
     """Everything about a campaign, with the position to take up its events from."""
     kept = board(request).snapshots
@@ -164,7 +156,7 @@ async def events(
         yield event
 
 
-@router.get("/campaigns/{n}/contour.json", response_class=Response, responses=_gives("application/json"))
+@router.get("/campaigns/{n}/contour.json", response_class=Response, responses=_files("application/json"))
 def contour(campaign: Chosen, view: Viewed) -> Response:
     """Observed and expected lines of a plane, with its points: the same document as ``contour.json`` of a campaign."""
     campaign.watch.refresh()
