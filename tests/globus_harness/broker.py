@@ -7,6 +7,7 @@ headers by which the SDK asks for results in JSON.)
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,9 @@ from pathlib import Path
 from textwrap import dedent
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+
+WITH_PARENT = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+"""Prefix of commands that are to end when the tests are killed."""
 
 
 class Broker:
@@ -41,11 +45,11 @@ class Broker:
         """Start the broker with what it kept from before; returns once it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.names is None:
-            command = ["epmd", "-port", str(self.names_port), "-address", "127.0.0.1"]
+            command = [*WITH_PARENT, "epmd", "-port", str(self.names_port), "-address", "127.0.0.1"]
             self.names = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         with (self.folder / "broker.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [str(SERVER)],
+                [*WITH_PARENT, str(SERVER)],
                 env={**os.environ, **self._environment()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -15,6 +15,8 @@ from pathlib import Path
 import psutil
 import yaml
 
+from globus_harness.broker import WITH_PARENT
+
 PROGRAM = Path(sys.executable).parent / "globus-compute-endpoint"
 
 HEARTBEAT = 5
@@ -45,6 +47,20 @@ engine:
 """
 
 
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "engine": {"enum": ["threads", "processes", "htex"]},
+        "instance": {
+            "type": "string",
+            "description": "Each has a process and cold workers of its own.",
+        },
+    },
+    "required": ["engine"],
+    "additionalProperties": False,
+}
+
+
 class Endpoint:
     """One daemon; `start` returns once it is registered and hears commands."""
 
@@ -65,14 +81,12 @@ class Endpoint:
         self.folder.mkdir(parents=True, mode=0o700)
         (self.folder / "config.yaml").write_text(yaml.safe_dump({"display_name": self.name, **(config or {})}))
         (self.folder / "user_config_template.yaml.j2").write_text(TEMPLATE.format(heartbeat=HEARTBEAT))
-        engines = {"type": "object", "properties": {"engine": {"enum": ["threads", "processes", "htex"]}}}
-        schema = {**engines, "required": ["engine"], "additionalProperties": False}
-        (self.folder / "user_config_schema.json").write_text(json.dumps(schema))
+        (self.folder / "user_config_schema.json").write_text(json.dumps(SCHEMA))
 
     def start(self) -> None:
         """Start the daemon and wait until the service has it."""
         self._adapt()
-        command = [str(PROGRAM), "--config-dir", str(self.root), "start", self.name]
+        command = [*WITH_PARENT, str(PROGRAM), "--config-dir", str(self.root), "start", self.name]
         with (self.folder / "daemon.out").open("ab") as out:
             self.process = subprocess.Popen(
                 command,
@@ -116,9 +130,13 @@ class Endpoint:
             _signal(process, signal.SIGKILL)
         return len(running)
 
-    def kill(self, pid: int) -> None:
-        """End one of its processes, a worker for instance, as the kernel does that runs out of memory."""
-        _signal(next(process for process in self.processes() if process.pid == pid), signal.SIGKILL)
+    def kill_busiest_worker(self) -> None:
+        """End a worker of the Globus Compute engine in the middle of a task, as a kernel does that has no memory left.
+
+        One that is idle is another matter: it holds the lock of its node's task queue, and takes the node along.
+        """
+        workers = [process for process in self.processes() if "spawn_main" in " ".join(process.cmdline())]
+        _signal(max(workers, key=lambda process: float(process.cpu_times().user)), signal.SIGKILL)
 
     def log(self) -> str:
         """What the daemon and its user endpoints wrote, the end of each."""

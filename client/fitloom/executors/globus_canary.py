@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from fitloom.executors.globus_link import Link, Text, read_hello
@@ -22,6 +23,8 @@ from fitloom_core.envelope import HELLO
 from fitloom_core.errors import ExecutorError
 
 _LOOK_EVERY = 0.01
+_FIRST_INTERVAL = 10.0
+_LONGEST_INTERVAL = 600.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Canaries:
         self._patience = patience
         self._accept = accept
         self._closing = closing
-        self._out: tuple[Text, float] | None = None
+        self._out: list[tuple[Text, float]] = []
         self._heard_at = time.monotonic()
         self._longest = 0.0
         self.greeted = False
@@ -78,23 +81,29 @@ class Canaries:
     def greet(self) -> dict[str, Any]:
         """Send canaries until a worker answers; what it said.
 
+        One is not enough: a submission is also what makes the service start an endpoint, and one that comes while an
+        endpoint is ending is neither answered nor starts anything.
+
         Raises:
             ExecutorError: nobody answers, or who answers cannot be used.
         """
-        deadline = time.monotonic() + self._patience.start
+        now = time.monotonic()
+        deadline, interval = now + self._patience.start, min(_FIRST_INTERVAL, self._patience.start / 4)
+        self._out = [self._canary(now)]
         message = "its job may be waiting in a queue (raise start_seconds), or it cannot start workers"
         while time.monotonic() < deadline and not self._closing.is_set():
-            canary = self._link.send([HELLO])[0]
-            if not wait_for(canary.done, deadline, self._closing):
-                break
-            error = error_of(canary)
-            if error is None:
-                return self._welcome(canary)
-            trouble = judge(error, self._endpoint)
-            if trouble.kind == "down":
-                raise trouble.error
-            message = trouble.error.message
+            last = self._out[-1][1]
+            if not wait_for(self._any_back, min(deadline, last + interval), self._closing):
+                self._out.append(self._canary(time.monotonic()))
+                interval = min(2 * interval, _LONGEST_INTERVAL)
+                continue
+            told, trouble = self._take_one()
+            if told is not None:
+                self.greeted = True
+                return told
+            message = trouble
             self._closing.wait(self._patience.retry)
+            self._out.append(self._canary(time.monotonic()))
         raise ExecutorError(f"no worker of endpoint {self._endpoint} answered in {self._patience.start:g} s: {message}")
 
     def look_after(self, flying: Sequence[Parcel]) -> list[Parcel]:
@@ -104,41 +113,53 @@ class Canaries:
             ExecutorError: the endpoint answers nothing any more.
         """
         now = time.monotonic()
-        if self._out is not None:
-            self._wait_for_canary(*self._out, flying, now)
-        elif any(parcel.vouched_at is None and now - parcel.sent_at > self._patience.silence for parcel in flying):
-            self._out = self._link.send([HELLO])[0], now
+        while self._any_back():
+            self._conclude(flying, now)
+        first, last = (self._out[0][1], self._out[-1][1]) if self._out else (now, -inf)
+        if now - max(first, self._heard_at) > self._patience.canary:
+            raise ExecutorError(
+                f"endpoint {self._endpoint} takes tasks, but for {self._patience.canary:g} s it has answered "
+                "nothing, not even who it is; whoever runs it should restart it (its log may say ACCESS_REFUSED)"
+            )
+        silence = self._patience.silence
+        overdue = any(parcel.vouched_at is None and now - parcel.sent_at > silence for parcel in flying)
+        if overdue and now - last > silence:
+            self._out.append(self._canary(now))
         grace = max(self._patience.straggler, 3 * self._longest)
         return [parcel for parcel in flying if parcel.vouched_at is not None and now - parcel.vouched_at > grace]
 
-    def _wait_for_canary(self, canary: Text, sent_at: float, flying: Sequence[Parcel], now: float) -> None:
-        if not canary.done():
-            if now - max(sent_at, self._heard_at) > self._patience.canary:
-                raise ExecutorError(
-                    f"endpoint {self._endpoint} takes tasks, but for {self._patience.canary:g} s it has answered "
-                    "nothing, not even who it is; whoever runs it should restart it (its log may say ACCESS_REFUSED)"
-                )
+    def _conclude(self, flying: Sequence[Parcel], now: float) -> None:
+        """A canary is back: what was sent before it should be, too."""
+        sent_at = next(sent for canary, sent in self._out if canary.done())
+        told, _ = self._take_one()
+        if told is None:
+            self.greet()
             return
-        self._out = None
-        if (error := error_of(canary)) is None:
-            self._welcome(canary)
-            for parcel in flying:
-                if parcel.vouched_at is None and parcel.sent_at < sent_at:
-                    parcel.vouched_at = now
-            return
+        self._out.clear()
+        for parcel in flying:
+            if parcel.vouched_at is None and parcel.sent_at < sent_at:
+                parcel.vouched_at = now
+
+    def _take_one(self) -> tuple[dict[str, Any] | None, str]:
+        """What the first canary that is back says, or why it says nothing."""
+        canary, sent_at = next(entry for entry in self._out if entry[0].done())
+        self._out.remove((canary, sent_at))
+        error = error_of(canary)
+        if error is None:
+            told = read_hello(canary.result())
+            self._accept(told)
+            self._heard_at = time.monotonic()
+            return told, ""
         trouble = judge(error, self._endpoint)
         if trouble.kind == "down":
             raise trouble.error
-        if trouble.kind == "starting":
-            self.greeted = False
-            self.greet()
+        return None, trouble.error.message
 
-    def _welcome(self, canary: Text) -> dict[str, Any]:
-        told = read_hello(canary.result())
-        self._accept(told)
-        self.greeted = True
-        self._heard_at = time.monotonic()
-        return told
+    def _canary(self, now: float) -> tuple[Text, float]:
+        return self._link.send([HELLO])[0], now
+
+    def _any_back(self) -> bool:
+        return any(canary.done() for canary, _ in self._out)
 
 
 def error_of(future: Text) -> BaseException | None:

@@ -95,7 +95,7 @@ class GlobusExecutor(Executor):
                 TaskLost(f"{len(parcel.text)} characters; Globus Compute takes 10 MB: send fewer points a task")
             )
         elif claimed := self._heritage.claim(parcel.points):
-            parcel.sent_at = time.monotonic()
+            parcel.sent(time.monotonic())
             self._move(parcel, flying=True)
             when_all(claimed, partial(self._inherited, parcel))
         else:
@@ -148,6 +148,8 @@ class GlobusExecutor(Executor):
                     break
                 parcel = self._waiting.popleft()
                 if parcel.open:
+                    parcel.sent(time.monotonic())
+                    self._flying.add(parcel)
                     batch.append(parcel)
         return batch
 
@@ -170,7 +172,8 @@ class GlobusExecutor(Executor):
             self._closing.wait(self._patience.retry * 2 ** (self._refusals - 1))
 
     def _hand_over(self, parcel: Parcel, carrier: Text) -> None:
-        parcel.carrier, parcel.sent_at, parcel.vouched_at = carrier, time.monotonic(), None
+        parcel.carrier = carrier
+        parcel.sent(time.monotonic())
         self._move(parcel, flying=True)
         carrier.add_done_callback(partial(self._arrived, parcel))
 

@@ -45,6 +45,10 @@ class Parcel:
         """Whether somebody still waits for its answer."""
         return not self.answer.done()
 
+    def sent(self, now: float) -> None:
+        """It has left, at this time."""
+        self.sent_at, self.vouched_at = now, None
+
     def deliver(self, text: object) -> None:
         """Take a worker's sealed reply as the answer."""
         try:
