@@ -11,16 +11,21 @@ import platform
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 from fitloom_core.errors import FitloomError, InvalidTask
-from fitloom_core.wire import Failure, FitResult, FitTask, Point, Reply, unpack
+from fitloom_core.wire import Failure, FitResult, FitTask, Json, Point, Reply, unpack
+
+if TYPE_CHECKING:
+    from fitloom_core.inference.points import Background
 
 KEPT_BACKGROUNDS = 8
 
 _fitting = threading.Lock()
 _keeping = threading.Lock()
-_backgrounds: OrderedDict[str, object] = OrderedDict()
+_backgrounds: OrderedDict[str, Background] = OrderedDict()
 
 
 def run(task: bytes) -> bytes:
@@ -38,9 +43,7 @@ def run(task: bytes) -> bytes:
     try:
         results = fit_task(parsed, worker)
     except FitloomError as error:
-        return Reply(
-            task=parsed.task, worker=worker, error=Failure(code=error.code, message=error.message)
-        ).to_bytes()
+        return Reply(task=parsed.task, worker=worker, error=Failure(code=error.code, message=error.message)).to_bytes()
     return Reply(task=parsed.task, worker=worker, results=results).to_bytes()
 
 
@@ -71,12 +74,18 @@ def fit_task(task: FitTask, worker: str) -> list[FitResult]:
     ]
 
 
+def forget_backgrounds() -> None:
+    """Drop what this worker keeps."""
+    with _keeping:
+        _backgrounds.clear()
+
+
 def worker_name() -> str:
     """Host, process and thread: who fitted."""
     return f"{platform.node()}:{os.getpid()}"
 
 
-def _background(task: FitTask, make):  # type: ignore[no-untyped-def]
+def _background(task: FitTask, make: Callable[[Json, str], Background]) -> Background:
     """The background of a task: the kept one, or a new one from its content."""
     key = task.background.digest
     if key in _backgrounds:
@@ -90,8 +99,8 @@ def _background(task: FitTask, make):  # type: ignore[no-untyped-def]
     return _backgrounds[key]
 
 
-def _record(point: Point, task: FitTask, outcome, seconds: float, worker: str) -> FitResult:  # type: ignore[no-untyped-def]
-    common = {
+def _record(point: Point, task: FitTask, outcome: Json, seconds: float, worker: str) -> FitResult:
+    common: Json = {
         "pallet": point.pallet,
         "region": point.region,
         "name": point.name,

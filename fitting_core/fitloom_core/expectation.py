@@ -19,7 +19,7 @@ from fitloom_core.interpolation import Factors, Jet, even_part, factor, prepare_
 from fitloom_core.layout import ModelArrays
 
 TINY = 1e-30
-"""Stands for a factor of exactly zero, so that logarithmic derivatives exist: rates change by less than 1e-30."""
+"""Stands for a factor of exactly zero where logarithmic derivatives are formed; never enters a rate."""
 
 
 class Settings(NamedTuple):
@@ -78,9 +78,8 @@ def rates(model: Prepared, settings: Settings, theta: Float[Array, "free"]) -> R
     even = even_part(settings.histosys, alpha)
     additive = arrays.nominal + model.odd @ alpha + model.even @ even.value
     norm = factor(model.factors, alpha)
-    factors = Jet(away_from_zero(norm.value + arrays.scale * (alpha - 1)), norm.first + arrays.scale, norm.second)
-    shared = jnp.prod(factors.value, axis=-1)
-    product = (arrays.bin_group @ shared) * jnp.prod(1 + arrays.local * (away_from_zero(gamma)[:, None, :] - 1), axis=-1)
+    factors = Jet(norm.value + arrays.scale * (alpha - 1), norm.first + arrays.scale, norm.second)
+    product = product_of(arrays, factors.value, gamma)
     sample = additive * product
     if settings.clip_sample_data is not None:
         sample = jnp.where(arrays.present > 0, jnp.maximum(sample, settings.clip_sample_data), 0.0)
@@ -88,6 +87,14 @@ def rates(model: Prepared, settings: Settings, theta: Float[Array, "free"]) -> R
     if settings.clip_bin_data is not None:
         total = jnp.where(arrays.present.max(axis=-1) > 0, jnp.maximum(total, settings.clip_bin_data), 0.0)
     return Rates(additive, product, sample, total, even, factors)
+
+
+def product_of(
+    arrays: ModelArrays, factors: Float[Array, "group slot par"], gamma: Float[Array, "bin loc"]
+) -> Float[Array, "bin slot"]:
+    """Product of a sample's factors, those of its group and those of its bin."""
+    own = jnp.prod(1 + arrays.local * (gamma[:, None, :] - 1), axis=-1)
+    return (arrays.bin_group @ jnp.prod(factors, axis=-1)) * own
 
 
 def away_from_zero(value: Float[Array, "..."]) -> Float[Array, "..."]:

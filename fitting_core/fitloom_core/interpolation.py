@@ -76,7 +76,10 @@ def prepare_factors(code: str, hi: Float[Array, "*shape"], lo: Float[Array, "*sh
 
 
 def _poly(
-    hi: Float[Array, "*shape"], lo: Float[Array, "*shape"], log_hi: Float[Array, "*shape"], log_lo: Float[Array, "*shape"]
+    hi: Float[Array, "*shape"],
+    lo: Float[Array, "*shape"],
+    log_hi: Float[Array, "*shape"],
+    log_lo: Float[Array, "*shape"],
 ) -> tuple[Float[Array, "*shape"], ...]:
     """a_1 .. a_6 of code4 from half sums S and half differences A of U and D and their log-derivatives."""
     hi1, lo1 = hi * log_hi, lo * log_lo

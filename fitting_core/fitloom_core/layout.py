@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fitloom_core.blocks import Block, BlockCache, Vector
-from fitloom_core.errors import InvalidModel
+from fitloom_core.errors import InvalidModel, InvalidModifier
 from fitloom_core.parameters import Channel, ParameterSet, parameter_sets
 
 Numbers = Any
@@ -155,7 +155,7 @@ class Layout:
         self._structures: dict[Any, Structure] = {}
 
     def lay_out(self, spec: Mapping[str, Any], dims: Dims | None = None) -> tuple[Structure, tuple[Channel, ...]]:
-        """Structure and blocks of a model specification (``channels`` and ``parameters``), at least of the given size.
+        """Structure and blocks of a model specification (``channels`` and ``parameters``), of the given size at least.
 
         Raises:
             InvalidModel: no channels, or what `parameter_sets` raises.
@@ -215,10 +215,7 @@ def make_structure(
         column=column,
         dims=dims,
         template=empty(dims),
-        aux_index=np.array(
-            [i for one, offset in zip(sets, offsets, strict=False) if one.constraint != "none" for i in range(offset, offset + one.size)],
-            dtype=np.intp,
-        ),
+        aux_index=np.flatnonzero(np.repeat([one.constraint != "none" for one in sets], [one.size for one in sets])),
         cells=cells,
         users=users,
     )
@@ -384,14 +381,13 @@ def _fill_staterror(structure: Structure, channels: Sequence[Channel], one: Para
     for c in sorted({c for c, _ in users}):
         blocks = [channels[c][2][m] for at, m in users if at == c]
         total = np.sum([block.nominal for block in blocks], axis=0)
-        variance = np.sum([block.uncertainty[one.name] ** 2 for block in blocks], axis=0)
-        sigmas.append(np.sqrt(variance) / np.where(total > 0, total, np.inf))
-    sigma = np.concatenate(sigmas)
+        with np.errstate(over="ignore"):
+            variance = np.sum([block.uncertainty[one.name] ** 2 for block in blocks], axis=0)
+            sigmas.append(np.sqrt(variance) / np.where(total > 0, total, np.inf))
+    sigma = _finite(one, np.concatenate(sigmas))
     free = sigma > 0
-    if one.sigmas is not None:
-        sigma = np.where(free, np.array(one.sigmas), 0.0)
     where = structure.position[structure.slices[one.name]]
-    arrays.width[where] = np.where(free, sigma, 1.0)
+    arrays.width[where] = np.where(free, sigma, 1.0) if one.sigmas is None else one.sigmas
     arrays.fixed[where] = ~free if one.fixed is None else one.fixed
 
 
@@ -401,11 +397,22 @@ def _fill_shapesys(structure: Structure, channels: Sequence[Channel], one: Param
     block = channels[c][2][m]
     uncertainty = block.uncertainty[one.name]
     free = (block.nominal > 0) & (uncertainty > 0)
-    tau = np.where(free, (block.nominal / np.where(free, uncertainty, 1.0)) ** 2, 1.0)
+    with np.errstate(over="ignore"):
+        tau = _finite(one, np.where(free, (block.nominal / np.where(free, uncertainty, 1.0)) ** 2, 1.0))
+    auxdata = tau if one.auxdata is None else np.array(one.auxdata)
     if one.factors is not None:
         tau = np.array(one.factors)
     where = structure.position[structure.slices[one.name]]
     arrays.tau[where] = tau
     arrays.width[where] = np.minimum(1.0, 1.0 / np.sqrt(tau))
     arrays.fixed[where] = ~free if one.fixed is None else one.fixed
-    arrays.center[where] = 1.0 if one.auxdata is None else np.array(one.auxdata) / tau
+    arrays.center[where] = auxdata / tau
+
+
+def _finite(one: ParameterSet, values: Vector) -> Vector:
+    if not np.isfinite(values).all():
+        raise InvalidModifier(
+            f"the uncertainties of {one.name!r} are out of all proportion to the yields: a constraint of {values} "
+            "cannot be computed; correct the yields or the uncertainties"
+        )
+    return values

@@ -28,15 +28,17 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln, xlogy
 from jaxtyping import Array, Float
 
-from fitloom_core.expectation import Prepared, Settings, away_from_zero, rates, split
-from fitloom_core.layout import ModelArrays
+from fitloom_core.expectation import Prepared, Settings, away_from_zero, product_of, rates, split
+from fitloom_core.layout import ModelArrays, Numbers
 
 
 class FitData(NamedTuple):
-    """Data of one fit: observed counts, and where each constraint peaks in units of pulls."""
+    """Data of one fit; a batch has a leading axis."""
 
-    observed: Float[Array, "bin"]
-    center: Float[Array, "free"]
+    observed: Numbers
+    """Counts [bin]."""
+    center: Numbers
+    """Pulls at which the constraints peak [free]."""
 
 
 class Hessian(NamedTuple):
@@ -64,27 +66,42 @@ def theta_of(arrays: ModelArrays, z: Float[Array, "free"]) -> Float[Array, "free
     return arrays.start + arrays.width * z
 
 
-def half_deviance(n: Float[Array, "*n"], difference: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """n (x - log1p(x)) with x = (nu - n)/n from nu - n; nu for n = 0; infinite where nu < 0, or nu = 0 < n."""
-    some = n > 0
-    x = difference / jnp.where(some, n, 1.0)
-    inside = jnp.where(some, x > -1, difference >= 0)
-    x = jnp.where(inside, x, 0.0)
-    return jnp.where(inside, jnp.where(some, n * (x - jnp.log1p(x)), x), jnp.inf)
+def half_deviance(n: Float[Array, "*n"], nu: Float[Array, "*n"], difference: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """n (x - log1p(x)) with x = (nu - n)/n from nu - n; nu for n = 0; infinite where nu < 0, or nu = 0 < n.
+
+    Far from n the logarithm is taken of nu/n itself, where 1 + x would have lost its digits.
+    """
+    some, inside = n > 0, jnp.where(n > 0, nu > 0, nu >= 0)
+    scale, moved = jnp.where(some, n, 1.0), jnp.where(inside, difference, 0.0)
+    near = jnp.abs(moved) < 0.5 * scale
+    x = jnp.where(near, moved, 0.0) / scale
+    log = jnp.log(jnp.where(inside, jnp.where(some, nu, 1.0), 1.0)) - jnp.log(scale)
+    return jnp.where(
+        inside, jnp.where(some & near, n * (x - jnp.log1p(x)), moved - jnp.where(some, n * log, 0.0)), jnp.inf
+    )
 
 
 def deviance(model: Prepared, settings: Settings, data: FitData, z: Float[Array, "free"]) -> Float[Array, ""]:
     """-2 ln L less its saturated value; infinite where a bin expects nothing or less but has seen something."""
-    arrays = model.arrays
-    total = rates(model, settings, theta_of(arrays, z)).total
-    return _value(arrays, data, total, z - data.center)
+    return deviance_at(model, settings, data, theta_of(model.arrays, z), z - data.center)
+
+
+def deviance_at(
+    model: Prepared, settings: Settings, data: FitData, theta: Float[Array, "free"], pull: Float[Array, "free"]
+) -> Float[Array, ""]:
+    """`deviance` from parameters and their distance to the constraints' peaks, each as exact as it is known."""
+    return _value(model.arrays, data, rates(model, settings, theta).total, theta, pull)
 
 
 def _value(
-    arrays: ModelArrays, data: FitData, total: Float[Array, "bin"], pull: Float[Array, "free"]
+    arrays: ModelArrays,
+    data: FitData,
+    total: Float[Array, "bin"],
+    theta: Float[Array, "free"],
+    pull: Float[Array, "free"],
 ) -> Float[Array, ""]:
-    main = half_deviance(data.observed, total - data.observed).sum()
-    poisson = half_deviance(arrays.tau * _peak(arrays, data), arrays.tau * arrays.width * pull)
+    main = half_deviance(data.observed, total, total - data.observed).sum()
+    poisson = half_deviance(arrays.tau * _peak(arrays, data), arrays.tau * theta, arrays.tau * arrays.width * pull)
     return 2 * main + (arrays.normal * pull * pull).sum() + 2 * jnp.where(arrays.tau > 0, poisson, 0.0).sum()
 
 
@@ -117,14 +134,18 @@ def expand(model: Prepared, settings: Settings, data: FitData, z: Float[Array, "
     n, nu = data.observed, rate.total
     ratio = jnp.where(n > 0, n / nu, 0.0)
     slope, bend = 2 * (1 - ratio), 2 * ratio / jnp.where(n > 0, nu, 1.0)
-    product, slope, bend = _unclipped(settings, rate.additive * rate.factor, rate.factor, nu, slope, bend)
+    factors, gamma = away_from_zero(rate.factors.value), away_from_zero(gamma)
+    product = product_of(arrays, factors, gamma)
+    product, slope, bend = _unclipped(settings, rate.additive * product, product, nu, slope, bend)
 
     shift = (model.odd + model.even * rate.even.first) * width
-    log_slope = rate.factors.first / rate.factors.value * width
-    row = product[..., None] * (shift + rate.additive[..., None] * jnp.einsum("bg,gmp->bmp", arrays.bin_group, log_slope))
+    log_slope = rate.factors.first / factors * width
+    row = product[..., None] * (
+        shift + rate.additive[..., None] * jnp.einsum("bg,gmp->bmp", arrays.bin_group, log_slope)
+    )
     sums = jnp.einsum("bkm,bmp->bkp", _with_ones(arrays.local), row)
     jacobian, touched = sums[:, 0], sums[:, 1:]
-    per_gamma = width_local / away_from_zero(gamma)
+    per_gamma = width_local / gamma
     sample = product * rate.additive
     jacobian_local = per_gamma * jnp.einsum("bmk,bm->bk", arrays.local, sample)
 
@@ -137,10 +158,9 @@ def expand(model: Prepared, settings: Settings, data: FitData, z: Float[Array, "
     by_group = jnp.einsum("bg,bm,bmp->gmp", arrays.bin_group, weight, shift)
     amount = jnp.einsum("bg,bm->gm", arrays.bin_group, weight * rate.additive)[..., None]
     half = jnp.einsum("gmp,gmq->pq", log_slope, by_group + 0.5 * amount * log_slope)
-    own = (
-        jnp.einsum("bm,bmp->p", weight, model.even) * rate.even.second * width**2
-        + (2 * by_group * log_slope + amount * rate.factors.second / rate.factors.value * width**2).sum(axis=(0, 1))
-    )
+    own = jnp.einsum("bm,bmp->p", weight, model.even) * rate.even.second * width**2 + (
+        2 * by_group * log_slope + amount * rate.factors.second / factors * width**2
+    ).sum(axis=(0, 1))
     pars, locs = width.shape[0], gamma.shape[1]
     identity, identity_local = jnp.eye(pars), jnp.eye(locs)
     curvature = Hessian(
@@ -154,7 +174,7 @@ def expand(model: Prepared, settings: Settings, data: FitData, z: Float[Array, "
         jnp.einsum("bk,b,bp->bkp", jacobian_local, bend, jacobian),
         jnp.einsum("bk,b,bl->bkl", jacobian_local, bend, jacobian_local) + diagonal_local[..., None] * identity_local,
     )
-    return Expansion(_value(arrays, data, nu, pull), gradient, fisher, curvature)
+    return Expansion(_value(arrays, data, nu, theta, pull), gradient, fisher, curvature)
 
 
 def _unclipped(

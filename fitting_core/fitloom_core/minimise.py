@@ -233,7 +233,7 @@ def newton_step(
     exact: Float[Array, ""],
     damping: Float[Array, ""],
 ) -> tuple[Float[Array, "free"], Bool[Array, ""]]:
-    """Solve (H + damping) d = -g on the free parameters; the second result says whether H + damping is positive definite.
+    """Solve (H + damping) d = -g on the free parameters; the second result says whether H is positive definite.
 
     Args:
         exact: 1 for the exact Hessian, 0 for its expected-information part.
@@ -257,13 +257,17 @@ def newton_step(
     return jnp.where(exists & free, whole, 0.0), exists
 
 
-def _parts(mixed: Float[Array, "bin loc par"], vector: Float[Array, "free"]) -> tuple[Float[Array, "par"], Float[Array, "bin loc"]]:
+def _parts(
+    mixed: Float[Array, "bin loc par"], vector: Float[Array, "free"]
+) -> tuple[Float[Array, "par"], Float[Array, "bin loc"]]:
     """The global and the bin-local part of an internal vector."""
     pars = mixed.shape[-1]
     return vector[:pars], vector[pars:].reshape(mixed.shape[:2])
 
 
-def _masked(matrix: Float[Array, "*b n n"], on: Float[Array, "*b n"], damping: Float[Array, "*b n"]) -> Float[Array, "*b n n"]:
+def _masked(
+    matrix: Float[Array, "*b n n"], on: Float[Array, "*b n"], damping: Float[Array, "*b n"]
+) -> Float[Array, "*b n n"]:
     """The matrix on the free parameters, the identity elsewhere, damped, with a ridge at rounding level."""
     identity = jnp.eye(matrix.shape[-1])
     kept = matrix * on[..., :, None] * on[..., None, :]

@@ -22,7 +22,7 @@ from fitloom_core.errors import InputError, InvalidModel, NoPOI
 from fitloom_core.expectation import Settings, prepare, rates
 from fitloom_core.interpolation import ADDITIVE_CODES, MULTIPLICATIVE_CODES
 from fitloom_core.layout import Layout, ModelArrays, Structure, fill
-from fitloom_core.likelihood import FitData, deviance, log_saturated
+from fitloom_core.likelihood import FitData, deviance_at, log_saturated, theta_of
 from fitloom_core.parameters import ParameterSet
 
 
@@ -190,7 +190,8 @@ class Model:
         """Expected auxiliary data: alpha, lambda, tau gamma or gamma."""
         index = self.config.structure.aux_index
         tau = self.arrays.tau[self.config.structure.position[index]]
-        return jnp.asarray(pars)[index] * jnp.where(tau > 0, tau, 1.0)
+        expected: Array = jnp.asarray(pars)[index] * jnp.where(tau > 0, tau, 1.0)
+        return expected
 
     def expected_data(self, pars: ArrayLike, include_auxdata: bool = True) -> Float[Array, "data"]:
         """Expected counts of each bin, followed by the expected auxiliary data."""
@@ -199,7 +200,8 @@ class Model:
 
     def logpdf(self, pars: ArrayLike, data: ArrayLike) -> Float[Array, ""]:
         """ln L with all constants, the data being main data followed by auxiliary data."""
-        return _logpdf(self.arrays, self.settings, self.fit_data(data), self._internal(pars))
+        value: Array = _logpdf(self.arrays, self.settings, self.fit_data(data), self._internal(pars))
+        return value
 
     def fit_data(self, data: ArrayLike) -> FitData:
         """A data vector as the fit sees it: padded counts, and where each constraint peaks.
@@ -225,7 +227,8 @@ class Model:
         pars = jnp.asarray(pars, dtype=float)
         if pars.shape != (self.config.npars,):
             raise InputError(f"parameters of shape {pars.shape}; the model has {self.config.npars}")
-        return self.arrays.start.at[self.config.structure.position].set(pars)
+        internal: Array = self.arrays.start.at[self.config.structure.position].set(pars)
+        return internal
 
     def tree_flatten(self) -> tuple[tuple[ModelArrays], tuple[_Same, Settings]]:
         """Leaves and structure, for JAX."""
@@ -257,8 +260,8 @@ class _Same:
 
 @partial(jax.jit, static_argnames="settings")
 def _logpdf(arrays: ModelArrays, settings: Settings, data: FitData, theta: Float[Array, "free"]) -> Float[Array, ""]:
-    z = (theta - arrays.start) / arrays.width
-    return log_saturated(arrays, data) - deviance(prepare(arrays, settings), settings, data, z) / 2
+    pull = (theta - theta_of(arrays, data.center)) / arrays.width
+    return log_saturated(arrays, data) - deviance_at(prepare(arrays, settings), settings, data, theta, pull) / 2
 
 
 @partial(jax.jit, static_argnames="settings")
@@ -297,9 +300,9 @@ def check_poi(structure: Structure, poi_name: str | None) -> None:
 def _settings(
     modifier_settings: Mapping[str, Mapping[str, str]] | None, clip_sample: float | None, clip_bin: float | None
 ) -> Settings:
-    given = {kind: entry["interpcode"] for kind, entry in (modifier_settings or {}).items()}
+    codes = {"histosys": ADDITIVE_CODES[-1], "normsys": MULTIPLICATIVE_CODES[-1]}
+    codes |= {kind: entry["interpcode"] for kind, entry in (modifier_settings or {}).items() if kind in codes}
     for kind, allowed in (("histosys", ADDITIVE_CODES), ("normsys", MULTIPLICATIVE_CODES)):
-        if given.get(kind, allowed[-1]) not in allowed:
-            raise InputError(f"interpolation {given[kind]!r} for {kind}; choose from {', '.join(allowed)}")
-    known = {kind: code for kind, code in given.items() if kind in ("histosys", "normsys")}
-    return Settings(clip_sample_data=clip_sample, clip_bin_data=clip_bin)._replace(**known)
+        if codes[kind] not in allowed:
+            raise InputError(f"interpolation {codes[kind]!r} for {kind}; choose from {', '.join(allowed)}")
+    return Settings(codes["histosys"], codes["normsys"], clip_sample, clip_bin)

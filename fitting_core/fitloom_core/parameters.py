@@ -91,7 +91,8 @@ def _check_sharing(found: Mapping[str, Mapping[str, None]], channels: Sequence[C
             other = owner.setdefault(name, kind)
             if other != kind and (other, kind) != ("histosys", "normsys"):
                 raise InvalidNameReuse(
-                    f"the name {name!r} is used by a {other} and by a {kind}, which cannot share a parameter; rename one of them"
+                    f"the name {name!r} is used by a {other} and by a {kind}, which cannot share a parameter; "
+                    "rename one of them"
                 )
     for name in found["lumi"]:
         if name != "lumi":
@@ -137,7 +138,7 @@ def _by_name(configs: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any
     names = [config["name"] for config in configs]
     for name in names:
         if names.count(name) > 1:
-            raise InvalidModel(f"the parameter {name!r} is configured {names.count(name)} times; keep one configuration")
+            raise InvalidModel(f"the parameter {name!r} is configured {names.count(name)} times; keep one of them")
     return dict(zip(names, configs, strict=True))
 
 
@@ -153,7 +154,9 @@ def _configure(one: ParameterSet, config: Mapping[str, Any] | None) -> Parameter
     given = {key: value for key, value in (config or {}).items() if key != "name" and value is not None}
     allowed = _ALLOWED[one.constraint] - ({"sigmas"} if one.kinds[0] in ("histosys", "normsys") else set())
     for key in sorted(given.keys() - allowed):
-        raise InvalidModel(f"the {one.kinds[0]} parameter {one.name!r} has no {key!r} to configure; it has {', '.join(sorted(allowed))}")
+        raise InvalidModel(
+            f"the {one.kinds[0]} parameter {one.name!r} has no {key!r} to configure, only {', '.join(sorted(allowed))}"
+        )
     for key in given.keys() - {"fixed"}:
         if len(given[key]) != one.size:
             raise InvalidModel(f"{key} of parameter {one.name!r} has {len(given[key])} values; it needs {one.size}")

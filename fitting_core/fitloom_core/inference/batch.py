@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -19,9 +20,33 @@ from fitloom_core.backend import on_accelerator
 from fitloom_core.expectation import Settings
 from fitloom_core.layout import ModelArrays
 from fitloom_core.likelihood import FitData
-from fitloom_core.minimise import Outcome, minimise_batch
+from fitloom_core.minimise import minimise_batch
+from fitloom_core.wire import Certificate
 
 Vector = npt.NDArray[np.float64]
+
+
+class Fits(NamedTuple):
+    """`minimise.Outcome` of a batch as NumPy arrays; every array has one entry a model."""
+
+    z: Vector
+    value: Vector
+    kkt: Vector
+    edm: Vector
+    positive_definite: npt.NDArray[np.bool_]
+    iterations: npt.NDArray[np.int_]
+    converged: npt.NDArray[np.bool_]
+    nll: Vector
+    expected: Vector
+
+    def certificate(self, index: int) -> Certificate:
+        """The evidence that one fit reached its minimum."""
+        return Certificate(
+            kkt=float(self.kkt[index]),
+            edm=float(self.edm[index]),
+            positive_definite=bool(self.positive_definite[index]),
+            iterations=int(self.iterations[index]),
+        )
 
 
 class Attempt(NamedTuple):
@@ -131,9 +156,9 @@ def lane_count(problem: Problem) -> int:
     return 8 if small and problem.size > 1 else 1
 
 
-def fit_batch(lanes: Lanes, data: FitData, z: Vector, hold: Vector) -> Outcome:
-    """Fit every model from z with the parameters marked in ``hold`` fixed; the best attempt of each, as NumPy arrays."""
-    best: Outcome | None = None
+def fit_batch(lanes: Lanes, data: FitData, z: Vector, hold: Vector) -> Fits:
+    """Fit every model from z with the parameters marked in ``hold`` fixed; the best attempt of each."""
+    best: Fits | None = None
     pending = np.arange(lanes.problem.size)
     for attempt in ATTEMPTS:
         z = _start(attempt, lanes.problem, z, hold, best)
@@ -148,7 +173,7 @@ def fit_batch(lanes: Lanes, data: FitData, z: Vector, hold: Vector) -> Outcome:
     return best
 
 
-def _start(attempt: Attempt, problem: Problem, z: Vector, hold: Vector, best: Outcome | None) -> Vector:
+def _start(attempt: Attempt, problem: Problem, z: Vector, hold: Vector, best: Fits | None) -> Vector:
     if attempt.start == "given" or best is None:
         return z
     if attempt.start == "on":
@@ -157,21 +182,19 @@ def _start(attempt: Attempt, problem: Problem, z: Vector, hold: Vector, best: Ou
     return np.where(hold > 0, z, problem.suggested + shaken)
 
 
-def _call(
-    lanes: Lanes, chunk: npt.NDArray[np.intp], data: FitData, z: Vector, hold: Vector, attempt: Attempt
-) -> Outcome:
+def _call(lanes: Lanes, chunk: npt.NDArray[np.intp], data: FitData, z: Vector, hold: Vector, attempt: Attempt) -> Fits:
     arrays = lanes.arrays(chunk, keep=attempt.start == "given")
     chosen = FitData(data.observed[chunk], data.center[chunk])
     damping = np.full(len(chunk), attempt.damping)
     limit = np.asarray(attempt.limit)
     found = minimise_batch(arrays, lanes.problem.settings, chosen, z[chunk], hold[chunk], damping, limit)
-    return Outcome(*(np.asarray(leaf) for leaf in found))
+    return Fits(*map(np.asarray, found))
 
 
-def _merge(best: Outcome | None, found: Outcome, chunk: npt.NDArray[np.intp], size: int) -> Outcome:
+def _merge(best: Fits | None, found: Fits, chunk: npt.NDArray[np.intp], size: int) -> Fits:
     """Put a chunk's outcomes where they are better: certified, or with the lower deviance."""
     if best is None:
-        best = Outcome(*(np.zeros((size, *leaf.shape[1:]), leaf.dtype) for leaf in found))
+        best = Fits(*map(partial(_room, size), found))
         best.value[:] = np.inf
     known, iterations = best.value[chunk], best.iterations[chunk] + found.iterations
     with np.errstate(invalid="ignore"):
@@ -182,6 +205,10 @@ def _merge(best: Outcome | None, found: Outcome, chunk: npt.NDArray[np.intp], si
     return best
 
 
+def _room(size: int, leaf: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.zeros((size, *leaf.shape[1:]), leaf.dtype)
+
+
 def stack(models: Sequence[ModelArrays]) -> ModelArrays:
     """Models of one size on a leading axis."""
-    return ModelArrays(*(np.stack(leaves) for leaves in zip(*models, strict=True)))
+    return ModelArrays(*map(np.stack, zip(*models, strict=True)))

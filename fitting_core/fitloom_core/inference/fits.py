@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from jax.typing import ArrayLike
 
 from fitloom_core.errors import FitError, InputError, NoPOI
-from fitloom_core.inference.batch import Lanes, Problem, fit_batch
+from fitloom_core.inference.batch import Lanes, Problem, fit_batch, stack
+from fitloom_core.layout import ModelArrays
 from fitloom_core.wire import Certificate
 
 if TYPE_CHECKING:
@@ -72,12 +73,7 @@ def fit(
     z = np.zeros_like(problem.center)
     z[0, position] = (init - arrays.start[0, position]) / arrays.width[0, position]
     found = fit_batch(Lanes(problem), problem.data, z, arrays.fixed)
-    certificate = Certificate(
-        kkt=float(found.kkt[0]),
-        edm=float(found.edm[0]),
-        positive_definite=bool(found.positive_definite[0]),
-        iterations=int(found.iterations[0]),
-    )
+    certificate = found.certificate(0)
     if not found.converged[0]:
         raise FitError(f"the fit could not be certified: {certificate}")
     theta = arrays.start[0] + arrays.width[0] * found.z[0]
@@ -111,7 +107,7 @@ def fixed_poi_fit(
 
 def single_problem(model: Model, data: ArrayLike) -> Problem:
     """A batch of one."""
-    arrays = type(model.arrays)(*(np.array(leaf)[None] for leaf in model.arrays))
+    arrays = stack([ModelArrays(*map(np.array, model.arrays))])
     fitted = model.fit_data(data)
     poi = 0 if model.config.poi_index is None else model.config.structure.position[model.config.poi_index]
     return Problem(
@@ -123,7 +119,7 @@ def single_problem(model: Model, data: ArrayLike) -> Problem:
     )
 
 
-def _one_each(model: Model, what: str, given: Sequence[object] | None, default: Sequence[object]) -> npt.NDArray[np.float64]:
+def _one_each(model: Model, what: str, given: Sequence[Any] | None, default: Sequence[Any]) -> Vector:
     values = np.asarray(default if given is None else given, dtype=np.float64)
     if len(values) != model.config.npars:
         raise InputError(f"{what} has {len(values)} entries; the model has {model.config.npars} parameters")

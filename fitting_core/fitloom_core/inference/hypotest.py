@@ -13,7 +13,7 @@ where fit 1 ended.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,12 +22,11 @@ from jax.typing import ArrayLike
 
 from fitloom_core.errors import FitError, InputError, NoPOI
 from fitloom_core.inference.asymptotics import CLs, asymptotic_cls
-from fitloom_core.inference.batch import Lanes, Problem, fit_batch
+from fitloom_core.inference.batch import Fits, Lanes, Problem, fit_batch
 from fitloom_core.likelihood import FitData
 from fitloom_core.wire import Certificate, TestStat
 
 if TYPE_CHECKING:
-    from fitloom_core.minimise import Outcome
     from fitloom_core.model import Model
 
 Vector = npt.NDArray[np.float64]
@@ -43,24 +42,26 @@ class BatchTests:
     q_asimov: Vector
     nll_free: Vector
     nll_fixed: Vector
-    fits: tuple[Outcome, ...]
+    fits: tuple[Fits, ...]
 
     @property
     def converged(self) -> npt.NDArray[np.bool_]:
         """Whether all fits of a test are certified."""
-        return np.all([fit.converged for fit in self.fits], axis=0)
+        certified: npt.NDArray[np.bool_] = np.all([fit.converged for fit in self.fits], axis=0)
+        return certified
 
     def certificate(self, index: int) -> Certificate:
         """The worst of the fits of one test."""
+        each = [fit.certificate(index) for fit in self.fits]
         return Certificate(
-            kkt=float(max(fit.kkt[index] for fit in self.fits)),
-            edm=float(max(fit.edm[index] for fit in self.fits)),
-            positive_definite=bool(all(fit.positive_definite[index] for fit in self.fits)),
-            iterations=int(sum(fit.iterations[index] for fit in self.fits)),
+            kkt=max(one.kkt for one in each),
+            edm=max(one.edm for one in each),
+            positive_definite=all(one.positive_definite for one in each),
+            iterations=sum(one.iterations for one in each),
         )
 
 
-def test_batch(problem: Problem, mu: float, test_stat: TestStat, start: Vector | None = None) -> BatchTests:
+def hypotest_batch(problem: Problem, mu: float, test_stat: TestStat, start: Vector | None = None) -> BatchTests:
     """Test mu in every model of a batch.
 
     Args:
@@ -80,9 +81,8 @@ def test_batch(problem: Problem, mu: float, test_stat: TestStat, start: Vector |
     one_sided = mu_hat >= tested if test_stat == "q0" else mu_hat <= tested
     q = np.where(one_sided, np.maximum(fixed.value - free.value, 0.0), 0.0)
     q_asimov = np.maximum(asimov.value, 0.0)
-    return BatchTests(
-        asymptotic_cls(q, q_asimov, test_stat), mu_hat, q, q_asimov, free.nll, fixed.nll, (reference, free, fixed, asimov)
-    )
+    cls = asymptotic_cls(q, q_asimov, test_stat)
+    return BatchTests(cls, mu_hat, q, q_asimov, free.nll, fixed.nll, (reference, free, fixed, asimov))
 
 
 def _bounded_at_zero(problem: Problem) -> Problem:
@@ -90,7 +90,7 @@ def _bounded_at_zero(problem: Problem) -> Problem:
     rows = np.arange(problem.size)
     lower = problem.arrays.lower.copy()
     lower[rows, problem.poi] = np.maximum(lower[rows, problem.poi], 0.0)
-    return Problem(problem.arrays._replace(lower=lower), problem.settings, problem.observed, problem.center, problem.poi)
+    return replace(problem, arrays=problem.arrays._replace(lower=lower))
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,8 @@ def hypotest(mu: float, data: ArrayLike, model: Model, *, test_stat: TestStat = 
     if model.config.poi_index is None:
         raise NoPOI("the model has no parameter of interest; name one in the measurement, or give poi_name")
     if model.config.suggested_fixed()[model.config.poi_index]:
-        raise InputError(f"the parameter of interest {model.config.poi_name!r} is fixed in the model; free it to test it")
-    tests = test_batch(single_problem(model, data), mu, test_stat)
+        raise InputError(f"the parameter of interest {model.config.poi_name!r} is fixed in the model; free it first")
+    tests = hypotest_batch(single_problem(model, data), mu, test_stat)
     if not tests.converged[0]:
         raise FitError(f"a fit of the test of mu = {mu} could not be certified: {tests.certificate(0)}")
     return HypoTest(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from fitloom_core.documents import digest
 from fitloom_core.errors import DigestMismatch, FitloomError, InputError, InvalidModel, NoPOI
 from fitloom_core.expectation import Settings
 from fitloom_core.inference.batch import Lanes, Problem, fit_batch, stack
-from fitloom_core.inference.hypotest import BatchTests, test_batch
+from fitloom_core.inference.hypotest import BatchTests, hypotest_batch
 from fitloom_core.layout import Dims, Layout, ModelArrays, Structure, fill, fill_block, fill_constraints
 from fitloom_core.model import check_poi
 from fitloom_core.parameters import Channel
@@ -32,8 +33,6 @@ from fitloom_core.workspace import model_spec
 Vector = npt.NDArray[np.float64]
 Outcome = dict[str, Any]
 """The fields of a record that a test gives: numbers, or an error."""
-
-NUISANCE_ONLY = "background"
 
 
 class Laid(NamedTuple):
@@ -140,7 +139,7 @@ class Background:
         hold = np.zeros_like(problem.center)
         z = problem.suggested
         if laid.poi in structure.slices:
-            problem = Problem(stacked, settings, observed, problem.center, structure.position[structure.slices[laid.poi]])
+            problem = replace(problem, poi=structure.position[structure.slices[laid.poi]])
             z, hold = problem.with_poi(z, 0.0), problem.hold_poi()
         found = fit_batch(Lanes(problem), problem.data, z, hold)
         if not found.converged[0]:
@@ -163,7 +162,7 @@ def fit_points(background: Background, patches: Sequence[Sequence[Json]], option
         settings = Settings(options.histosys, options.normsys, options.clip_sample_data, options.clip_bin_data)
         problem, start = _problem(background, laid, settings) if laid else (None, None)
     if problem is not None:
-        tests = test_batch(problem, options.mu, options.test_stat, start)
+        tests = hypotest_batch(problem, options.mu, options.test_stat, start)
         for row, index in enumerate(laid):
             outcomes[index] = _outcome(tests, row)
     return outcomes
@@ -206,21 +205,15 @@ def _check_background(structure: Structure, channels: Sequence[Channel], observe
 
 
 def _outcome(tests: BatchTests, row: int) -> Outcome:
-    numbers = {
-        "cls_obs": float(tests.cls.observed[row]),
-        "cls_exp": [float(value) for value in tests.cls.expected[row]],
-        "mu_hat": float(tests.mu_hat[row]),
-        "q": float(tests.q[row]),
-        "q_asimov": float(tests.q_asimov[row]),
-        "nll_free": float(tests.nll_free[row]),
-        "nll_fixed": float(tests.nll_fixed[row]),
-    }
-    certificate = tests.certificate(row)
-    if not np.isfinite([certificate.kkt, certificate.edm, *numbers.pop("cls_exp"), *numbers.values()]).all():
-        return failure("not_finite", "the likelihood is zero or undefined wherever the fit looked; see `fitloom validate`")
-    numbers["cls_exp"] = [float(value) for value in tests.cls.expected[row]]
+    one = {"cls_obs": tests.cls.observed, "mu_hat": tests.mu_hat, "q": tests.q, "q_asimov": tests.q_asimov}
+    one |= {"nll_free": tests.nll_free, "nll_fixed": tests.nll_fixed}
+    numbers = {key: float(values[row]) for key, values in one.items()}
+    band, certificate = [float(value) for value in tests.cls.expected[row]], tests.certificate(row)
+    if not np.isfinite([certificate.kkt, certificate.edm, *band, *numbers.values()]).all():
+        return failure("not_finite", "the likelihood is zero or undefined wherever the fit looked; check its yields")
     return {
         "status": "converged" if tests.converged[row] else "not_converged",
         "certificate": certificate,
+        "cls_exp": band,
         **numbers,
     }
