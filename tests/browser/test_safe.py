@@ -39,7 +39,7 @@ def test_hostile_names_are_text_everywhere(tmp_path: Path, serve: Any, visit: An
         assert NASTY in page.locator("#detail h2").inner_text()
         assert page.evaluate("window.hurt") is None
         assert page.locator("img, iframe, object, embed, script:not([src])").count() == 0
-        assert page.title().startswith(NASTY)
+        until(page, "document.title.includes('<img')")
         artefact(page, "hostile")
 
 

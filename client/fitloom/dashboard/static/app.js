@@ -26,7 +26,7 @@ class Page {
     this.look = new Look(at('look'));
     this.actions = new Actions(this.board, this.source, this.notices.show);
     this.plane = new Plane(at('plane'), this.board);
-    this.legend = new Legend(at('legend'), this.board, this.plane);
+    this.legend = new Legend(at('legend'), this.board);
     this.table = new Table(at('panel-points'), this.board);
     this.detail = new Detail(at('detail'), this.board, this.actions);
     this.run = new RunPanel(at('run'), this.board, this.actions);
@@ -38,7 +38,7 @@ class Page {
     this.downloads = new Downloads(at('downloads'), this.board, this.source);
     this.note = at('note');
     this.status = at('status');
-    this.progress = atMost(200, () => (this.run.update(), this.actions.update()));
+    this.progress = atMost(200, () => this.refreshProgress());
     this.slow = atMost(500, () => this.refreshSlow());
     this.board.addEventListener('choice', (event) => this.chosen(event.detail));
     addEventListener('look', () => this.plane.relayout());
@@ -145,14 +145,11 @@ class Page {
   }
 
   campaignChanged() {
-    const { facts } = this.board.campaign;
-    document.title = `${facts.name} · fitloom`;
     for (const part of [this.choice, this.toolbar, this.compare, this.downloads]) part.update();
     this.plane.arrange();
     this.table.rebuild();
     this.detail.update();
-    this.run.update();
-    this.actions.update();
+    this.progress();
     this.slow();
   }
 
@@ -180,6 +177,13 @@ class Page {
     this.status.dataset.status = status;
     say(this.status, STATUS[status] ?? status);
     if (status === 'logged-out') this.askToLogIn();
+  }
+
+  refreshProgress() {
+    const { facts, run } = this.board.campaign;
+    this.run.update();
+    this.actions.update();
+    document.title = `${run.phase === 'running' ? `${run.done}/${run.total} ` : ''}${facts.name} · fitloom`;
   }
 
   refreshSlow() {

@@ -1,5 +1,6 @@
 // What the lines, bands, marks and colours of the plane mean.
 
+import { eachRegion, others } from './beside.js';
 import { h, put, svg } from './dom.js';
 import { STATES } from './format.js';
 import { glyph } from './glyph.js';
@@ -8,8 +9,8 @@ import { share } from './marks.js';
 const TICKS = [[1e-4, '10⁻⁴'], [1e-3, '0.001'], [1e-2, '0.01'], [0.05, '0.05'], [0.3, '0.3'], [1, '1']];
 
 export class Legend {
-  constructor(root, board, plane) {
-    Object.assign(this, { root, board, plane });
+  constructor(root, board) {
+    this.board = board;
     this.lines = h('ul', { class: 'lines' });
     this.scale = h('div', { class: 'scale' });
     put(root, this.lines, this.scale);
@@ -23,8 +24,8 @@ export class Legend {
       entry(sample('line observed'), `observed, CLs = ${level}${of}`),
       entry(sample('line expected'), 'expected'),
       entry(bands(), '± 1σ, ± 2σ'),
-      ...this.plane.eachRegion().map((each) => entry(sample(`line each slot-${each.slot}`), each.name)),
-      ...this.plane.others().map((other) => entry(sample(`line other slot-${other.slot}`), other.name)),
+      ...eachRegion(this.board).map((each) => entry(sample(`line each slot-${each.slot}`), each.name)),
+      ...others(this.board).map((other) => entry(sample(`line other slot-${other.slot}`), other.name)),
       ...this.states().map((state) => entry(glyph(state), STATES[state])),
     ];
     put(this.lines, entries);
