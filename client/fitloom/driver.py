@@ -248,7 +248,8 @@ class Driver:
     def _log_plan(self) -> None:
         states = self.campaign.states
         details = {state: [point for point, its in states.items() if its == state] for state in ("done", "failed")}
-        self.journal.log([("planned", {"points": list(states), **details})])
+        details["failed"] += [point.id for point in self.plan.points if point.problem is not None]
+        self.journal.log([("planned", {"points": list(self.plan.by_id), **details})])
 
     def _without_fit(self) -> list[FitResult]:
         """Records that need no worker: points that cannot be fitted, and patches fitted under another name."""

@@ -111,6 +111,8 @@ def test_a_point_that_cannot_be_fitted_is_a_record_and_the_others_are_fitted(tmp
     assert failed == {"truncated_1_2": "unreadable", "empty_1_3": "no_poi", "wrong_1_4": "invalid_patch"}
     assert sum(result.status == "converged" for result in results) == len(PLANE)
     assert run(make_plan(open_pallet(folder), FitOptions()), tmp_path / "c") == []
+    states = replay(read_events(tmp_path / "c"))
+    assert {result.name: states[result.id] for result in results if result.error} == dict.fromkeys(failed, "failed")
 
 
 def test_one_patch_under_two_names_is_fitted_once_and_recorded_twice(tmp_path):
