@@ -123,9 +123,9 @@ class Problem:
 class Lanes:
     """A problem's arrays on the device, by the chunks of lanes that are fitted together."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, width: int) -> None:
         self.problem = problem
-        self.width = lane_count(problem)
+        self.width = width
         self._chunks: dict[tuple[int, ...], Any] = {}
 
     def __iter__(self) -> Iterator[npt.NDArray[np.intp]]:
@@ -149,11 +149,13 @@ class Lanes:
 
 
 def lane_count(problem: Problem) -> int:
-    """How many models to fit at once: enough to fill vectors, few enough to stay in the processor's cache."""
+    """How many models to fit at once: enough to fill vectors, few enough to stay in the processor's cache.
+
+    On a CPU it does not depend on the number of models, so that one program serves a whole campaign.
+    """
     if on_accelerator():
         return min(1024, 1 << (problem.size - 1).bit_length())
-    small = problem.arrays.up[0].size <= 20_000
-    return 8 if small and problem.size > 1 else 1
+    return 8 if problem.arrays.up[0].size <= 20_000 else 1
 
 
 def fit_batch(lanes: Lanes, data: FitData, z: Vector, hold: Vector) -> Fits:

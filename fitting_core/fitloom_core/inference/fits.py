@@ -72,7 +72,7 @@ def fit(
     arrays.fixed[0, position] = fixed
     z = np.zeros_like(problem.center)
     z[0, position] = (init - arrays.start[0, position]) / arrays.width[0, position]
-    found = fit_batch(Lanes(problem), problem.data, z, arrays.fixed)
+    found = fit_batch(Lanes(problem, 1), problem.data, z, arrays.fixed)
     certificate = found.certificate(0)
     if not found.converged[0]:
         raise FitError(f"the fit could not be certified: {certificate}")

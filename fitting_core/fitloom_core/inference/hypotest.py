@@ -61,16 +61,19 @@ class BatchTests:
         )
 
 
-def hypotest_batch(problem: Problem, mu: float, test_stat: TestStat, start: Vector | None = None) -> BatchTests:
+def hypotest_batch(
+    problem: Problem, mu: float, test_stat: TestStat, start: Vector | None = None, width: int = 1
+) -> BatchTests:
     """Test mu in every model of a batch.
 
     Args:
         start: where to start the first fit, as pulls; the suggested initial values unless given.
+        width: how many models to fit at once.
     """
     if test_stat == "qtilde":
         problem = _bounded_at_zero(problem)
     tested, mu_asimov = (0.0, 1.0) if test_stat == "q0" else (mu, 0.0)
-    lanes, hold = Lanes(problem), problem.hold_poi()
+    lanes, hold = Lanes(problem, width), problem.hold_poi()
     first = problem.suggested if start is None else start
     reference = fit_batch(lanes, problem.data, problem.with_poi(first, mu_asimov), hold)
     free = fit_batch(lanes, problem.data, reference.z, np.zeros_like(hold))

@@ -20,7 +20,7 @@ from fitloom_core.backend import enable_compilation_cache
 from fitloom_core.documents import digest
 from fitloom_core.errors import DigestMismatch, FitloomError, InputError, InvalidModel, NoPOI
 from fitloom_core.expectation import Settings
-from fitloom_core.inference.batch import Lanes, Problem, fit_batch, stack
+from fitloom_core.inference.batch import Lanes, Problem, fit_batch, lane_count, stack
 from fitloom_core.inference.hypotest import BatchTests, hypotest_batch
 from fitloom_core.layout import Dims, Layout, ModelArrays, Structure, fill, fill_block, fill_constraints
 from fitloom_core.model import check_poi
@@ -141,7 +141,7 @@ class Background:
         if laid.poi in structure.slices:
             problem = replace(problem, poi=structure.position[structure.slices[laid.poi]])
             z, hold = problem.with_poi(z, 0.0), problem.hold_poi()
-        found = fit_batch(Lanes(problem), problem.data, z, hold)
+        found = fit_batch(Lanes(problem, lane_count(problem)), problem.data, z, hold)
         if not found.converged[0]:
             return {}
         return dict(zip(structure.names, found.z[0, structure.position].tolist(), strict=True))
@@ -162,7 +162,7 @@ def fit_points(background: Background, patches: Sequence[Sequence[Json]], option
         settings = Settings(options.histosys, options.normsys, options.clip_sample_data, options.clip_bin_data)
         problem, start = _problem(background, laid, settings) if laid else (None, None)
     if problem is not None:
-        tests = hypotest_batch(problem, options.mu, options.test_stat, start)
+        tests = hypotest_batch(problem, options.mu, options.test_stat, start, lane_count(problem))
         for row, index in enumerate(laid):
             outcomes[index] = _outcome(tests, row)
     return outcomes
