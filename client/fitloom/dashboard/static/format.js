@@ -19,7 +19,7 @@ export function cls(value) {
 
 /** A value of CLs in a plane full of them: two digits. */
 export function brief(value) {
-  return value !== 0 && value < 0.001 ? power(value) : value.toFixed(value < 0.1 ? 3 : 2);
+  return value < 0.001 ? '<0.001' : value.toFixed(value < 0.1 ? 3 : 2);
 }
 
 /** Any number, in a few digits. */

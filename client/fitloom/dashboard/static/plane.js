@@ -151,9 +151,10 @@ export class Plane {
 
   /** The value of CLs under each point, where there is room for it. */
   write(context) {
-    const shown = this.places.filter((place) => this.inside(place)).map((place) => [quantityOf(place.shown, this.board.choices.quantity), place.px, place.py + this.stamps.radius + 2]);
-    const { em, font, colours } = this;
-    writeValues(context, shown.filter(([value]) => typeof value === 'number'), { em, font, paper: colours.paper, ink: colours.ink });
+    const { em, font, colours, stamps } = this;
+    const values = this.places.filter((place) => this.inside(place)).map((place) => [quantityOf(place.shown, this.board.choices.quantity), place.px, place.py]);
+    const known = values.filter(([value]) => typeof value === 'number');
+    writeValues(context, known, { radius: stamps.radius, em, font, paper: colours.paper, ink: colours.ink });
   }
 
   /** What is hovered over and selected. */
