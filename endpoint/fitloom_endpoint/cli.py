@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 from typer import Option
 
-from fitloom_core.errors import FitloomError
+from fitloom_core.errors import FitloomError, InputError
 
 app = typer.Typer(
     name="fitloom-endpoint",
@@ -86,6 +90,62 @@ def serve(
 
 
 @app.command()
+def configure(
+    name: Annotated[str, typer.Argument(help="What to call the endpoint.")],
+    site: Annotated[str, Option(help="local, slurm, pbs, htcondor or kubernetes.")] = "local",
+    worker_init: Annotated[
+        str, Option(help="Shell lines that make fitloom's environment the current one on a worker.", show_default=False)
+    ] = "",
+    workers: Annotated[int, Option(min=1, help="Workers a node, at most.")] = 4,
+    blocks: Annotated[int, Option(min=1, help="Jobs at once, at most.")] = 4,
+    gpus: Annotated[int, Option(min=0, help="GPUs a node, one a worker.")] = 0,
+    choices: Annotated[
+        list[str] | None,
+        Option("--set", metavar="NAME=VALUE", help="Default of a choice, as partition=short; repeatable."),
+    ] = None,
+    function: Annotated[
+        UUID | None, Option(help="The registered function, where there is one already.", show_default=False)
+    ] = None,
+    group: Annotated[
+        UUID | None, Option(help="Globus group whose members may run the function.", show_default=False)
+    ] = None,
+    public: Annotated[bool, Option("--public", help="Anybody who may use the endpoint may run the function.")] = False,
+    time_limit: Annotated[int, Option(min=1, help="Seconds that a worker gives a task.")] = 3600,
+    heartbeat: Annotated[int, Option(min=5, help="Seconds between the endpoint's signs of life.")] = 30,
+    email: Annotated[str | None, Option(help="Whom to write to about it.", show_default=False)] = None,
+    folder: Annotated[
+        Path | None, Option(help="Where to write; by default where Globus Compute looks.", show_default=False)
+    ] = None,
+    force: Annotated[bool, Option("--force", help="Write over an endpoint of this name.")] = False,
+) -> None:
+    """Write a Globus Compute endpoint that runs fitloom's function and nothing else."""
+    from fitloom_endpoint.globus import Wanted, endpoint_folder, register
+    from fitloom_endpoint.globus import configure as write
+
+    target = (folder or endpoint_folder(name).parent) / name
+    defaults = dict(_named(choice) for choice in choices or [])
+    wanted = Wanted(
+        site=site,
+        function=function,
+        worker_init=worker_init,
+        workers=workers,
+        blocks=blocks,
+        gpus=gpus,
+        time_limit=time_limit,
+        heartbeat=heartbeat,
+        path=f"{Path(sys.executable).parent}:{Wanted.path}",
+        email=email or ("root@localhost" if os.getuid() == 0 else None),
+        defaults=defaults,
+    )
+    if function is None:
+        write(target, wanted, force=force)  # says what is wrong before anything is registered
+        wanted = replace(wanted, function=register(group, public=public))
+    for path in write(target, wanted, force=force or function is None):
+        typer.echo(path)
+    typer.echo(f"function {wanted.function}; start it with: globus-compute-endpoint start {name}", err=True)
+
+
+@app.command()
 def doctor(
     port: Annotated[int, Option(min=1, max=65535, help="The port `serve` is going to use.")] = 8000,
     as_json: Annotated[bool, Option("--json", help="One JSON object instead of a screen.")] = False,
@@ -96,6 +156,13 @@ def doctor(
     report = examine(port)
     typer.echo(report.to_json() if as_json else report.to_text())
     raise typer.Exit(0 if report.healthy else 1)
+
+
+def _named(choice: str) -> tuple[str, str]:
+    name, separator, value = choice.partition("=")
+    if not separator:
+        raise InputError(f"--set {choice}: write NAME=VALUE, as partition=short")
+    return name.strip(), value.strip()
 
 
 def main() -> None:

@@ -110,7 +110,7 @@ _SIGNS: tuple[tuple[str, Kind, str], ...] = (
     (
         r"UndefinedError\)(.*?)(?:\]|$)",
         "down",
-        "endpoint {endpoint} wants an option that was not given: {found}; give it as --config NAME=VALUE",
+        "endpoint {endpoint} wants an option that was not given: {found}; give it with --set config=…",
     ),
     (
         r"untrusted identity|Identity failed to map|local user does not exist",
