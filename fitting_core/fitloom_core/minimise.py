@@ -9,8 +9,8 @@ Every fit of a batch takes damped Newton steps together in one compiled loop:
 4. where z + d crosses bounds, go to these bounds and solve again for the rest;
 5. take the step if -2 ln L falls, else raise lambda and try again.
 
-Where the Hessian is indefinite its Cholesky factor does not exist; then the part of it that can be
-indefinite is left out (Fisher scoring) for one step, and if that does not help, damping makes it definite.
+Where H + lambda is indefinite its Cholesky factor does not exist; then the part of H that can be indefinite
+is left out of this step (Fisher scoring).
 
 For instance -2 ln L = (z - 3)^2 with z in [0, 1] ends at z = 1: the first step is cut at the bound, the
 second expansion finds the gradient -4 pushing outwards, nothing is free, and the fit is certified.
@@ -62,7 +62,6 @@ class Outcome(NamedTuple):
 class _State(NamedTuple):
     z: Float[Array, "free"]
     damping: Float[Array, ""]
-    exact: Float[Array, ""]
     value: Float[Array, ""]
     kkt: Float[Array, ""]
     edm: Float[Array, ""]
@@ -126,7 +125,6 @@ def _start(z: Float[Array, "batch free"], damping: Float[Array, "batch"]) -> _St
     return _State(
         z=z,
         damping=damping,
-        exact=jnp.ones_like(damping),
         value=infinite,
         kkt=infinite,
         edm=infinite,
@@ -148,23 +146,23 @@ def _iterate(fit: _Fit, settings: Settings, state: _State) -> _State:
     outwards = ((z <= fit.lower) & (at.gradient > 0)) | ((z >= fit.upper) & (at.gradient < 0))
     free = ~fit.held & ~outwards & ~jax.vmap(_idle)(at)
     kkt = jnp.max(jnp.where(free, jnp.abs(at.gradient), 0.0), axis=-1)
-    step, exists = jax.vmap(newton_step)(at, at.gradient, free, state.exact, state.damping)
+    step, exists = _solve(at, at.gradient, free, state.damping)
     decrease = -(at.gradient * step).sum(axis=-1) / 2
-    plain = exists & (state.damping == 0) & (state.exact > 0)
+    plain = exists & (state.damping == 0)
     done = plain & (kkt < KKT_GOAL) & (decrease < EDM_GOAL)
 
-    moved = jnp.clip(z + _pinned(fit, state, at, free, step), fit.lower, fit.upper) - z
+    moved = jnp.clip(z + _pinned(fit, state, at, free, step, exists), fit.lower, fit.upper) - z
     trial = jnp.where(fit.held, z, z + moved)
     value = jax.vmap(lambda model, data, one: deviance(model, settings, data, one))(fit.model, fit.data, trial)
     change, expected = value - at.value, (at.gradient * (trial - z)).sum(axis=-1)
     at_rounding = (jnp.abs(change) <= 1e-12 * (1 + jnp.abs(at.value))) & (decrease < 1e-9)
-    good = exists & jnp.isfinite(change) & ((change <= 1e-4 * jnp.minimum(expected, 0.0)) | at_rounding)
+    good = jnp.isfinite(change) & ((change <= 1e-4 * jnp.minimum(expected, 0.0)) | at_rounding)
     accept = good & ~done
-    damping, exact = _adapt(state, accept, exists)
+    lowered = jnp.where(state.damping > 1e-4, state.damping / 10, 0.0)
+    raised = jnp.maximum(jnp.where(exists, 10.0, 100.0) * state.damping, 1e-3)
     return _State(
         z=_where(accept, trial, z),
-        damping=jnp.where(done, state.damping, damping),
-        exact=exact,
+        damping=jnp.where(done, state.damping, jnp.where(accept, lowered, raised)),
         value=at.value,
         kkt=kkt,
         edm=jnp.where(exists, decrease, jnp.inf),
@@ -175,22 +173,25 @@ def _iterate(fit: _Fit, settings: Settings, state: _State) -> _State:
     )
 
 
-def _adapt(
-    state: _State, accept: Bool[Array, "batch"], exists: Bool[Array, "batch"]
-) -> tuple[Float[Array, "batch"], Float[Array, "batch"]]:
-    """Damping, and whether to use the exact Hessian, for the next step.
+def _solve(
+    at: Expansion, gradient: Float[Array, "batch free"], free: Bool[Array, "batch free"], damping: Float[Array, "batch"]
+) -> tuple[Float[Array, "batch free"], Bool[Array, "batch"]]:
+    """Steps with the exact Hessian, or with the expected information where that is indefinite."""
+    step, exists = jax.vmap(partial(newton_step, exact=1.0))(at, gradient, free, damping)
 
-    An indefinite Hessian gets one undamped Fisher step; whatever is refused otherwise is damped more.
-    """
-    damping = state.damping
-    fisher_next = ~exists & (state.exact > 0) & (damping == 0)
-    lowered = jnp.where(damping > 1e-4, damping / 10, 0.0)
-    raised = jnp.where(fisher_next, 0.0, jnp.maximum(10 * damping, 1e-3))
-    return jnp.where(accept, lowered, raised), jnp.where(fisher_next, 0.0, 1.0)
+    def fisher(_: None) -> Float[Array, "batch free"]:
+        return _where(exists, step, jax.vmap(partial(newton_step, exact=0.0))(at, gradient, free, damping)[0])
+
+    return jax.lax.cond(jnp.all(exists), lambda _: step, fisher, None), exists
 
 
 def _pinned(
-    fit: _Fit, state: _State, at: Expansion, free: Bool[Array, "batch free"], step: Float[Array, "batch free"]
+    fit: _Fit,
+    state: _State,
+    at: Expansion,
+    free: Bool[Array, "batch free"],
+    step: Float[Array, "batch free"],
+    exists: Bool[Array, "batch"],
 ) -> Float[Array, "batch free"]:
     """Where a step would cross bounds, the step to these bounds, solved again for all other parameters.
 
@@ -201,9 +202,9 @@ def _pinned(
 
     def again(_: None) -> Float[Array, "batch free"]:
         to_bound = jnp.where(crosses, jnp.clip(z + step, fit.lower, fit.upper) - z, 0.0)
-        pull = jax.vmap(_hessian_times)(at, to_bound, state.exact)
-        rest, exists = jax.vmap(newton_step)(at, at.gradient + pull, free & ~crosses, state.exact, state.damping)
-        return _where(exists, rest + to_bound, step)
+        pull = jax.vmap(_hessian_times)(at, to_bound, exists.astype(float))
+        rest = _solve(at, at.gradient + pull, free & ~crosses, state.damping)[0]
+        return rest + to_bound
 
     return jax.lax.cond(jnp.any(crosses), again, lambda _: step, None)
 
@@ -230,14 +231,15 @@ def newton_step(
     at: Expansion,
     gradient: Float[Array, "free"],
     free: Bool[Array, "free"],
-    exact: Float[Array, ""],
     damping: Float[Array, ""],
+    *,
+    exact: float,
 ) -> tuple[Float[Array, "free"], Bool[Array, ""]]:
     """Solve (H + damping) d = -g on the free parameters; the second result says whether H is positive definite.
 
     Args:
-        exact: 1 for the exact Hessian, 0 for its expected-information part.
         damping: in units of the expected information on each parameter alone.
+        exact: 1 for the exact Hessian, 0 for its expected-information part.
     """
     scale, scale_local = _diagonals(at.fisher)
     shared, mixed, local = jax.tree.map(lambda fisher, rest: fisher + exact * rest, at.fisher, at.curvature)
