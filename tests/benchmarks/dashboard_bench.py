@@ -33,6 +33,7 @@ TESTS = Path(__file__).resolve().parent.parent
 if str(TESTS) not in sys.path:
     sys.path.insert(0, str(TESTS))
 
+from benchmarks.table import Row  # noqa: E402
 from written_campaigns import Driver, Planned, driving, fitted, grid  # noqa: E402
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 LINES_A_POINT = 4
 """sent, running, the record, result."""
-STEP = 0.05
+STEP = 0.04
 """Seconds between two writes."""
 ARGUMENTS = [
     "--no-sandbox",
@@ -99,7 +100,7 @@ def measure(seconds: float, rate: float, viewers: int, *, browser: str | None = 
 
 
 def feed(driver: Driver, points: list[Planned], seconds: float, rate: float, pause: Callable[[float], None]) -> int:
-    """Write lines at an even pace, twenty times a second, calling ``pause`` in between; how many lines there are."""
+    """Write lines at an even pace, every `STEP`, calling ``pause`` in between; how many lines there are."""
     begin = time.monotonic()
     work = _work(points, max(1, int(rate * STEP / LINES_A_POINT)))
     for number, (attempt, some) in enumerate(work, start=1):
@@ -204,6 +205,20 @@ def _read_page(page: Page, load: Load, expected: int) -> None:
 
 def _megabytes(process: psutil.Process) -> float:
     return float(process.memory_info().rss) / 1e6
+
+
+def bench(seconds: float = 60, rate: float = 1000, viewers: int = 50) -> list[Row]:
+    """Rows for `make bench`: fifty viewers and a browser, a thousand lines a second for a minute."""
+    load = measure(seconds, rate, viewers, browser=shutil.which("chromium"))
+    early, late = load.server_mb
+    share = min([*load.lines_received, load.page_lines or 0]) / load.lines_written
+    pace = f"{load.lines_written / load.seconds:.0f} lines a second, {'none twice' if load.complete else 'SOME TWICE'}"
+    return [
+        Row("dashboard", f"lines that reached each of {viewers} viewers and the page", share, "x", 1.0, pace),
+        Row("dashboard", "server: processor", load.server_cpu, "", 1.0),
+        Row("dashboard", "server: memory grown in the last three quarters", late - early, "MB", 50),
+        Row("dashboard", "page: longest block of the main thread", load.longest_block_ms, "ms", 100),
+    ]
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import dashboard_bench
 import executors
 import generated
 import http_bench
@@ -39,6 +40,7 @@ SECTIONS: dict[str, Callable[[], list[Row]]] = {
     "executors": lambda: executors.bench(DATA / "sbottom-ins1748602.tar.gz", WORK / "executors"),
     "grid": lambda: generated.grid(WORK / "grid"),
     "http": lambda: http_bench.bench(WORK / "http"),
+    "dashboard": dashboard_bench.bench,
     "gpu": lambda: generated.gpu(WORK / "gpu", DATA / "sbottom-ins1748602.tar.gz"),
 }
 
