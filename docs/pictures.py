@@ -68,7 +68,9 @@ def take(browser: Browser, address: str, name: str, *, width: int, height: int, 
     page.goto(address)
     page.wait_for_timeout(3000)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE).save(PICTURES / f"{name}.png", optimize=True)
+    picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE).save(
+        PICTURES / f"{name}.png", optimize=True
+    )
     page.close()
 
 
