@@ -49,14 +49,15 @@ def compare(model: Model, data: FitData, z: np.ndarray, chosen: Settings) -> Non
     scale = 1 + np.abs(whole).max()
     np.testing.assert_allclose(found.gradient[where], gradient[where], atol=1e-11 * scale)
     np.testing.assert_allclose(whole[np.ix_(where, where)], hessian[np.ix_(where, where)], atol=1e-10 * scale)
-    for index in where[:: max(1, len(where) // 8)]:
+    moved = where[np.abs(z[where]) > 1e-3]  # codes 0 and 1 have a kink at zero, where fixed parameters stay
+    for index in moved[:: max(1, len(moved) // 8)]:
         step = np.zeros_like(z)
         step[index] = 1e-5
         difference = (value(z + step) - value(z - step)) / 2e-5
         np.testing.assert_allclose(found.gradient[index], difference, atol=1e-7 * scale)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.generate,))
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.generate,))
 @given(
     workspaces(with_poi=True),
     st.integers(0, 2**31),

@@ -72,7 +72,7 @@ def assert_same_likelihood(theirs: Any, ours: Model, data: Any, seed: int, rtol:
             assert not np.isfinite(float(ours.logpdf(pars, data)))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), phases=QUICK)
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), phases=QUICK)
 @given(workspaces(), CODES, st.integers(0, 2**31))
 def test_generated_workspaces_have_pyhfs_likelihood(
     document: dict[str, Any], codes: tuple[str, str], seed: int
