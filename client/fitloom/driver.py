@@ -158,10 +158,10 @@ class Driver:
             return life.TaskFailed(task, "bad_reply", str(error))
         except Exception as error:
             return self._lost(task, pool if current is future else "", error)
-        if reply.task != task:
-            return life.TaskFailed(task, "bad_reply", f"the reply is for task {reply.task!r}")
         if reply.error is not None:
             return life.TaskFailed(task, reply.error.code, reply.error.message, refused=True)
+        if reply.task != task:
+            return life.TaskFailed(task, "bad_reply", f"the reply is for task {reply.task!r}")
         self._records[task] = {result.id: result for result in reply.results}
         return life.Answered(task, {result.id: _verdict(result) for result in reply.results})
 

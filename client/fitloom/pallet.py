@@ -14,7 +14,14 @@ from typing import Any
 
 from fitloom.archive import read_files
 from fitloom.layouts import Found, find_regions, is_pallet_file
-from fitloom_core.errors import DigestMismatch, FitloomError, InputError, InvalidPallet, UnreadableDocument
+from fitloom_core.errors import (
+    DigestMismatch,
+    FitloomError,
+    InputError,
+    InvalidPallet,
+    InvalidPatch,
+    UnreadableDocument,
+)
 from fitloom_core.wire import Failure
 
 Json = dict[str, Any]
@@ -213,9 +220,9 @@ def _parse_patch(path: str, raw: bytes) -> list[Json]:
     except (ValueError, RecursionError):
         operations = load_json(raw, name=path)
     if not isinstance(operations, list):
-        raise UnreadableDocument(
-            f"{path} is no JSON patch: it holds a {type(operations).__name__}, not a list of operations"
-        )
+        raise InvalidPatch(f"{path} is no JSON patch: it holds a {type(operations).__name__}, not a list of operations")
+    if not all(isinstance(operation, dict) for operation in operations):
+        raise InvalidPatch(f"{path} is no JSON patch: each operation must be an object with op and path")
     return operations
 
 
@@ -257,7 +264,7 @@ def _loose_point(path: str, name: str, raw: bytes, labels: Sequence[str]) -> Pal
     values = values_of(name, labels)
     try:
         return PalletPoint(name, values, _parse_patch(path, raw))
-    except UnreadableDocument as error:
+    except InputError as error:
         stand_in = [{"unreadable": hashlib.sha256(raw).hexdigest()}]
         return PalletPoint(name, values, stand_in, Failure(code=error.code, message=str(error)))
 

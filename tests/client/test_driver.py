@@ -197,3 +197,39 @@ def _wait_for(condition, seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "never happened"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "1e999",
+        "-1e999",
+        "[]",
+        "null",
+        "{}",
+        '"x"',
+        "[[1]]",
+        "-5",
+        "0",
+        "true",
+        "1e-320",
+        "123456789012345678901234567890",
+    ],
+)
+def test_whatever_a_patch_holds_it_harms_no_other_point(value, tmp_path):
+    folder = write_loose(tmp_path / "p", PLANE[:3])
+    good = (folder / "patch.signal_200_100.json").read_text()
+    spoiled = {
+        "data": good.replace("19.0", value),
+        "modifier": good.replace('"data": null', f'"data": {value}'),
+        "operation": good.replace('"value": {', f'"value": {value}, "x": {{'),
+        "path": good.replace('"/channels/0/samples/-"', value),
+        "list": f"[{value}]",
+    }
+    for number, (what, text) in enumerate(spoiled.items()):
+        (folder / f"patch.{what}_1_{number}.json").write_text(text)
+    results = {one.name: one for one in run(make_plan(open_pallet(folder), FitOptions()), tmp_path / "c", batch=100)}
+    assert len(results) == 3 + len(spoiled)
+    assert {one.status for one in results.values() if one.name.startswith("signal")} == {"converged"}
+    for one in results.values():
+        assert one.status != "failed" or one.error.code not in ("internal", "task_lost", "bad_reply"), one.error
