@@ -12,9 +12,10 @@ import typer
 from typer import Argument, Option
 
 from fitloom import cli_options as given
-from fitloom_core.errors import InputError, InvalidSpecification
+from fitloom_core.errors import InputError, InvalidSpecification, NoPOI
 
 if TYPE_CHECKING:
+    from fitloom_core.model import Model
     from fitloom_core.workspace import Patch, PatchSet, Workspace
 
 Patches = Annotated[
@@ -101,7 +102,7 @@ def fit(
     from fitloom_core.inference import fits
 
     read_in = read_workspace(workspace, patch or [])
-    model = read_in.model(measurement)
+    model = _model_to_fit(read_in, measurement, free=mu is None)
     data = np.asarray(read_in.data(model))
     found = fits.fit(data, model) if mu is None else fits.fixed_poi_fit(mu, data, model)
     best = {name: float(value) for name, value in zip(found.names, found.parameters, strict=True)}
@@ -112,6 +113,17 @@ def fit(
         "certificate": found.certificate.model_dump(),
     }
     show(as_json, report, f"{table(['parameter', 'best fit'], best.items())}\n\n{_minimum(report)}")
+
+
+def _model_to_fit(workspace: Workspace, measurement: str | None, *, free: bool) -> Model:
+    """The model; of a background alone, whose parameter of interest acts on nothing yet, the one without it."""
+    try:
+        return workspace.model(measurement)
+    except NoPOI as error:
+        if not free:
+            raise
+        typer.echo(f"fitloom: {error}; fitting without it", err=True)
+        return workspace.model(measurement, poi_name=None)
 
 
 def hypotest(

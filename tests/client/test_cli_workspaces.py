@@ -147,3 +147,10 @@ def test_a_fault_of_ours_is_no_traceback_either(monkeypatch, capsys, folder):
 
 def test_patchset_of_another_background_has_another_digest():
     assert patchset()["metadata"]["digests"]["sha256"] == digest(background())
+
+
+def test_a_background_alone_is_fitted_without_its_poi(folder):
+    patched = answer("fit", "BkgOnly.json", "--patch", "patch.json")
+    found = call("fit", "BkgOnly.json", "--json")
+    assert "fitting without it" in found.stderr
+    assert len(json.loads(found.stdout)["parameters"]) < len(patched["parameters"])
