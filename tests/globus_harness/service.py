@@ -153,9 +153,10 @@ class Service:
             return
         endpoint, state = str(report.endpoint_id), report.global_state
         with self._lock:
-            if site := self.books.sites.get(endpoint):
-                site.heartbeat, site.period = time.time(), float(state.get("heartbeat_period", 0))
             failed = self.books.waiting(endpoint) if "error" in state else []
+            site = self.books.sites.get(endpoint)
+            if site is not None and "error" not in state:  # a child that ends badly speaks in its daemon's name
+                site.heartbeat, site.period = time.time(), float(state.get("heartbeat_period", 0))
         for task in failed:
             self._settle(failure(task, str(state["error"])))
 

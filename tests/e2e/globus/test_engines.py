@@ -1,4 +1,4 @@
-"""A campaign of real points through the whole stack, on each of the endpoint's engines."""
+"""A campaign of real points through the whole stack; `test_site` does the same with the engine that we configure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.globus, pytest.mark.xdist_group("globus")]
 Settings = Callable[..., dict[str, Any]]
 
 
-@pytest.mark.parametrize("engine", ["threads", "processes", "htex"])
+@pytest.mark.parametrize("engine", ["threads", "processes"])
 def test_a_campaign_has_the_numbers_of_this_machine(
     plan: Plan, calm: dict[str, FitResult], settings: Settings, engine: str, tmp_path: Path
 ) -> None:
