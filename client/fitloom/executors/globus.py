@@ -140,7 +140,7 @@ def read_settings(settings: Mapping[str, Any]) -> GlobusSettings:
         where = ".".join(str(part) for part in first["loc"])
         if first["type"] == "missing":
             raise InputError(
-                f"globus: give {where}, for instance the id that `globus-compute-endpoint list` shows"
+                f"globus: {where} is missing: give the id that `globus-compute-endpoint list` shows"
             ) from None
         known = ", ".join(GlobusSettings.model_fields)
         raise InputError(f"globus: {where} = {first['input']!r}: {first['msg'].lower()}; there are: {known}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -92,11 +93,13 @@ class Parcel:
 
 def when_all(futures: Sequence[Text], then: Callable[[list[object]], None]) -> None:
     """Call ``then`` with what the futures hold, once all are done; what failed is left out."""
-    left = list(futures)
+    left, lock = list(futures), threading.Lock()
 
     def one_more(future: Text) -> None:
-        left.remove(future)
-        if not left:
+        with lock:
+            left.remove(future)
+            last = not left
+        if last:
             then([future.result() for future in futures if not future.cancelled() and future.exception() is None])
 
     for future in futures:
