@@ -42,8 +42,8 @@ class Block:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What decides the structure of a model: names and sizes, no values."""
-        return (self.sample, len(self.nominal), *self.names.values())
+        """What decides the structure of a model: its modifiers' names and its size, no values nor its own name."""
+        return (len(self.nominal), *self.names.values())
 
 
 class BlockCache:

@@ -120,7 +120,6 @@ class Structure:
 
     Attributes:
         channels: names of the channels in order, ``bins_of`` their slices of the main data.
-        samples: names of the samples in each channel's slots.
         sets: the parameter sets in the order of the parameter vector.
         position: internal index of each parameter of the public vector.
         dims: the padded sizes.
@@ -129,7 +128,6 @@ class Structure:
     channels: tuple[str, ...]
     bins_of: tuple[slice, ...]
     groups_of: tuple[slice, ...]
-    samples: tuple[tuple[str, ...], ...]
     sets: tuple[ParameterSet, ...]
     slices: Mapping[str, slice]
     names: tuple[str, ...]
@@ -145,6 +143,10 @@ class Structure:
     def bins(self) -> int:
         """Number of bins of the main data."""
         return self.bins_of[-1].stop
+
+
+KEPT_STRUCTURES = 32
+"""Points of one background have one structure or a few; where each has its own, old ones are forgotten."""
 
 
 class Layout:
@@ -166,6 +168,8 @@ class Layout:
         structure = self._structures.get(key)
         if structure is None:
             structure = self._structures[key] = make_structure(channels, configs, dims)
+            if len(self._structures) > KEPT_STRUCTURES:
+                del self._structures[next(iter(self._structures))]
         return structure, channels
 
     def _channels(self, documents: Sequence[Mapping[str, Any]]) -> tuple[Channel, ...]:
@@ -207,7 +211,6 @@ def make_structure(
         channels=tuple(name for name, _, _ in channels),
         bins_of=bins_of,
         groups_of=groups_of,
-        samples=tuple(tuple(block.sample for block in blocks) for _, _, blocks in channels),
         sets=sets,
         slices={one.name: slice(int(a), int(b)) for one, a, b in zip(sets, offsets[:-1], offsets[1:], strict=True)},
         names=tuple(name for one in sets for name in one.names),

@@ -31,6 +31,7 @@ class ModelConfig:
     """What a model has and in which order, named as in pyhf."""
 
     structure: Structure
+    slots: tuple[tuple[str, ...], ...]
     poi_name: str | None
     auxdata: list[float]
     _start: tuple[float, ...]
@@ -44,7 +45,7 @@ class ModelConfig:
     @property
     def samples(self) -> list[str]:
         """Names of all samples, sorted."""
-        return sorted({name for names in self.structure.samples for name in names})
+        return sorted({name for names in self.slots for name in names})
 
     @property
     def channel_nbins(self) -> dict[str, int]:
@@ -166,6 +167,7 @@ class Model:
         self.settings = _settings(modifier_settings, clip_sample_data, clip_bin_data)
         self.config = ModelConfig(
             structure,
+            tuple(tuple(block.sample for block in blocks) for _, _, blocks in channels),
             poi_name,
             [float(a) for a in nominal_auxdata(structure, arrays)],
             tuple(float(value) for value in arrays.start[structure.position]),
@@ -181,7 +183,7 @@ class Model:
         rows = []
         for sample in self.config.samples:
             slots = np.full(self.config.nmaindata, -1)
-            for names, span in zip(self.config.structure.samples, self.config.structure.bins_of, strict=True):
+            for names, span in zip(self.config.slots, self.config.structure.bins_of, strict=True):
                 slots[span] = names.index(sample) if sample in names else -1
             rows.append(jnp.where(slots >= 0, by_slot[1][np.arange(len(slots)), slots], 0.0))
         return jnp.stack(rows)

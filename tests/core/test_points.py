@@ -132,3 +132,11 @@ def test_discovery_and_other_options_reach_the_fit(sbottom: Any) -> None:
     assert q0["cls_obs"] == pytest.approx(0.5, abs=0.5)
     assert half["q_asimov"] < fit_points(background, [patch], FitOptions())[0]["q_asimov"]
     assert linear["cls_obs"] != half["cls_obs"]
+
+
+def test_points_whose_signals_have_other_names_share_one_structure(sbottom: Any) -> None:
+    background = background_of(sbottom("RegionA"))
+    patches = list(sbottom.patches("RegionA").values())[:40]
+    laid = [background.lay_out(patch, FitOptions()) for patch in patches]
+    assert len({one.channels[0][2][-1].sample for one in laid} | {one.channels[0][2][0].sample for one in laid}) > 3
+    assert len({id(one.structure) for one in laid}) <= 2

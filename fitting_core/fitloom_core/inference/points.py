@@ -22,7 +22,16 @@ from fitloom_core.errors import DigestMismatch, FitloomError, InputError, Invali
 from fitloom_core.expectation import Settings
 from fitloom_core.inference.batch import Lanes, Problem, fit_batch, lane_count, stack
 from fitloom_core.inference.hypotest import BatchTests, hypotest_batch
-from fitloom_core.layout import Dims, Layout, ModelArrays, Structure, fill, fill_block, fill_constraints
+from fitloom_core.layout import (
+    KEPT_STRUCTURES,
+    Dims,
+    Layout,
+    ModelArrays,
+    Structure,
+    fill,
+    fill_block,
+    fill_constraints,
+)
 from fitloom_core.model import check_poi
 from fitloom_core.parameters import Channel
 from fitloom_core.patching import apply_patch
@@ -102,6 +111,8 @@ class Background:
             arrays = ModelArrays(*(array.copy() for array in structure.template))
             fill(structure, channels, arrays)
             self._filled[structure] = (channels, arrays)
+            if len(self._filled) > KEPT_STRUCTURES:
+                del self._filled[next(iter(self._filled))]
             return arrays
         arrays = ModelArrays(*(array.copy() for array in kept[1]))
         for c, (before, now) in enumerate(zip(kept[0], channels, strict=True)):
