@@ -59,7 +59,7 @@ class Driver:
         """Results of this plan that the journal holds from earlier runs."""
         done, failed = _settled(self.stored)
         self.campaign = Campaign(plan.units(), batch=batch, done=done, failed=failed, run=f"{uuid.uuid4().hex[:8]}-")
-        self._inbox: SimpleQueue[_Ended | Opened | NotOpened | life.Stop | None] = SimpleQueue()
+        self._inbox: SimpleQueue[_Ended | Opened | NotOpened | life.Tick | None] = SimpleQueue()
         self._pools = Pools([source.at_home_in(journal.folder) for source in sources], self._inbox.put)
         self._unopened = {source.name for source in sources}
         self._ever_open = False
@@ -69,6 +69,7 @@ class Driver:
         self._records: dict[str, dict[str, FitResult]] = {}
         self._contents: dict[str, str] = {}
         self._options = plan.options.model_dump_json()
+        self._look_at = 0.0
         self._done = False
 
     def stop(self) -> None:
@@ -102,18 +103,18 @@ class Driver:
 
     def _events(self) -> Iterator[Event]:
         """Wait for something to happen, and say what."""
+        yield from self._wishes()
         wait = min(LOOK_EVERY, max(0.0, self.campaign.wake_at - time.monotonic()))
         try:
             message = self._inbox.get(timeout=wait)
         except Empty:
-            yield from self._wishes()
-            yield from self._begun_tasks()
-            yield life.Tick()
-            return
+            message = life.Tick()
         yield from self._begun_tasks()
         match message:
             case None:
                 self._done = True
+            case life.Tick():
+                yield message
             case Opened(name, pool):
                 self._ever_open = True
                 yield life.PoolUp(name, pool.slots, pool.lease_seconds, pool.max_task_bytes)
@@ -124,6 +125,9 @@ class Driver:
                     yield event
 
     def _wishes(self) -> Iterator[Event]:
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + LOOK_EVERY
         for request in self.journal.requests():
             points = request.get("points") or ()
             if request.get("action") in _WISHES and isinstance(points, list | tuple):

@@ -154,6 +154,19 @@ def test_others_can_stop_and_start_a_campaign(plan, tmp_path):
     assert len(found) == len(PLANE)
 
 
+def test_wishes_are_heard_while_results_stream_in(tmp_path):
+    many = [(100 * x, y) for x in range(2, 12) for y in range(1, 101)]
+    plan = make_plan(open_pallet(write_patchset(tmp_path / "many", many)), FitOptions())
+    with open_journal(tmp_path / "c", plan.document()) as journal:
+        driver = Driver(plan, [HERE], journal, batch=1)
+        for count, _ in enumerate(driver.results()):
+            if count == 0:
+                ask(tmp_path / "c", "stop")
+            if driver.campaign.paused:
+                driver.stop()
+        assert driver.campaign.counts["waiting"] > 0
+
+
 def test_wishes_that_an_earlier_driver_left_are_dropped(plan, tmp_path):
     (tmp_path / "c").mkdir()
     ask(tmp_path / "c", "stop")
