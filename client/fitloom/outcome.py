@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fitloom.journal import CONTOUR_FILE, read_campaign, read_results
+from fitloom.tables import shown
 from fitloom_core.errors import InputError, JournalError
 from fitloom_core.wire import FitResult
 
@@ -113,9 +114,9 @@ def summary(results: Sequence[FitResult], planned: int) -> str:
 
 
 def failures(results: Iterable[FitResult]) -> list[str]:
-    """A line for each failed point: its name, the code and the message."""
+    """A line for each failed point, safe for a terminal: its name, the code and the message."""
     return [
-        f"{full_name(result)}: {result.error.code}: {result.error.message}"
+        shown(f"{full_name(result)}: {result.error.code}: {result.error.message}")
         for result in results
         if result.error is not None
     ]

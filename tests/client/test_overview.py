@@ -57,6 +57,7 @@ def test_a_summary_has_one_line(campaign):
     assert summary(converged[:2], 13) == "13 points: 2 converged, 11 not fitted yet"
     assert summary([], 3) == "3 points: 3 not fitted yet"
     (line,) = failures(results)
+    assert "\x1b" not in line
     assert line.endswith("patch adds no signal, or the measurement names another parameter")
 
 
