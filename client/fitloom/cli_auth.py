@@ -29,12 +29,28 @@ def login(
         bool, Option("--no-browser", help="Print an address and ask for the code that it shows.")
     ] = False,
     force: Annotated[bool, Option("--force", help="Log in again, for instance as somebody else.")] = False,
+    compute: Annotated[
+        bool, Option("--compute", help="Log in to Globus Compute instead, for `fitloom run --endpoint`.")
+    ] = False,
 ) -> None:
     """Log in with Globus, and agree to what servers that check groups need."""
+    if compute:
+        _log_in_to_compute(force)
+        return
     from fitloom import auth
 
     found = [auth.find_server(address) for address in servers or []]
     _show(auth.login(found, browser=not no_browser, force=force))
+
+
+def _log_in_to_compute(force: bool) -> None:
+    from fitloom.executors.globus import need_sdk
+
+    need_sdk()
+    from fitloom.executors.globus_account import login as log_in
+
+    log_in(force=force)
+    typer.echo("logged in to Globus Compute")
 
 
 def logout() -> None:

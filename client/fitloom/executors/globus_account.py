@@ -12,13 +12,14 @@ from uuid import UUID
 import platformdirs
 from globus_compute_sdk import Client
 from globus_compute_sdk.sdk.auth.globus_app import get_globus_app
-from globus_sdk import ComputeClientV3, GlobusAPIError, GlobusSDKUsageError, NetworkError, UserApp
+from globus_sdk import ComputeClientV3, GlobusAPIError, GlobusApp, GlobusSDKUsageError, NetworkError, UserApp
 
 from fitloom.executors.globus_troubles import judge
 from fitloom_core.envelope import REMOTE_NAME, REMOTE_SOURCE, release
 from fitloom_core.errors import AuthError, ExecutorError
 
-LOGIN = "not logged in to Globus Compute: run `fitloom login`, or set GLOBUS_COMPUTE_CLIENT_ID and _SECRET"
+LOGIN = "not logged in to Globus Compute: run `fitloom login --compute`, or set GLOBUS_COMPUTE_CLIENT_ID and _SECRET"
+_SERVER = ComputeClientV3.scopes.resource_server
 
 
 def connect() -> Client:
@@ -29,12 +30,10 @@ def connect() -> Client:
         ExecutorError: the service cannot be reached, or wants another version of the SDK.
     """
     try:
-        app = get_globus_app()
-        server = ComputeClientV3.scopes.resource_server
-        app.add_scope_requirements({server: ComputeClientV3.default_scope_requirements})
+        app = _app()
         if isinstance(app, UserApp) and app.login_required():
             raise AuthError(LOGIN)
-        return Client(authorizer=app.get_authorizer(server))
+        return Client(authorizer=app.get_authorizer(_SERVER))
     except (GlobusSDKUsageError, ValueError) as error:
         raise AuthError(f"{LOGIN} ({error})") from None
     except (GlobusAPIError, NetworkError) as error:
@@ -45,6 +44,26 @@ def connect() -> Client:
         raise ExecutorError(
             f"Globus Compute wants another version of its SDK: {error!r}; pip install --upgrade it"
         ) from None
+
+
+def login(*, force: bool = False) -> None:
+    """Log in to Globus Compute, where its SDK and its endpoints look for it.
+
+    Raises:
+        AuthError: the login was not completed.
+    """
+    try:
+        app = _app()
+        if force or app.login_required():
+            app.login(force=force)
+    except (GlobusSDKUsageError, GlobusAPIError, NetworkError, ValueError) as error:
+        raise AuthError(f"the login to Globus Compute was not completed: {error}") from None
+
+
+def _app() -> GlobusApp:
+    app = get_globus_app()
+    app.add_scope_requirements({_SERVER: ComputeClientV3.default_scope_requirements})
+    return app
 
 
 def check_endpoint(client: Client, endpoint: UUID) -> int | None:

@@ -52,7 +52,7 @@ def _refused(status: int, text: str, endpoint: str) -> Trouble:
     """The web service said no."""
     message = f"Globus Compute answered {status}: {_line(text)}"
     if status == 401:
-        message = "the login to Globus Compute has ended or was never made; log in (`fitloom login`) and start again"
+        message = "the login to Globus Compute has ended; log in again with `fitloom login --compute --force`"
     elif "FUNCTION_NOT_PERMITTED" in text or "not permitted on endpoint" in text:
         return _forbidden(endpoint)
     elif status == 403:
