@@ -65,7 +65,7 @@ class Load:
     page_lines: int | None = None
     page_frames: int | None = None
     server_mb: tuple[float, float] = (0.0, 0.0)
-    """Memory of the server after a quarter of the time, and at the end."""
+    """Memory of the server after half of the time, and at the end."""
     server_cpu: float = 0.0
     """Share of one processor."""
 
@@ -92,7 +92,7 @@ def measure(seconds: float, rate: float, viewers: int, *, browser: str | None = 
             lines = feed(driver, points, seconds, rate, pause)
             load = Load(time.monotonic() - begin, lines, viewers)
             load.server_cpu = process.cpu_percent() / 100
-            load.server_mb = memory[len(memory) // 4], memory[-1]
+            load.server_mb = memory[len(memory) // 2], memory[-1]
             load.lines_received = watching.finish(lines)
             if page is not None:
                 _read_page(page, load, lines)
@@ -216,7 +216,7 @@ def bench(seconds: float = 60, rate: float = 1000, viewers: int = 50) -> list[Ro
     return [
         Row("dashboard", f"lines that reached each of {viewers} viewers and the page", share, "x", 1.0, pace),
         Row("dashboard", "server: processor", load.server_cpu, "", 1.0),
-        Row("dashboard", "server: memory grown in the last three quarters", late - early, "MB", 50),
+        Row("dashboard", "server: memory grown in the second half", late - early, "MB", 50),
         Row("dashboard", "page: longest block of the main thread", load.longest_block_ms, "ms", 100),
     ]
 
@@ -238,7 +238,7 @@ def main() -> None:
     print(f"{load.lines_written} lines in {load.seconds:.1f} s ({load.lines_written / load.seconds:.0f} a second)")
     print(f"{load.viewers} viewers: {'every line once' if load.complete else 'LINES LOST OR DOUBLED'}")
     early, late = load.server_mb
-    print(f"server: {load.server_cpu:.0%} of a processor, {early:.0f} MB after a quarter, {late:.0f} MB at the end")
+    print(f"server: {load.server_cpu:.0%} of a processor, {early:.0f} MB after half of it, {late:.0f} MB at the end")
     if load.longest_block_ms is not None:
         print(f"page: {load.page_frames} frames, main thread blocked for {load.longest_block_ms:.0f} ms at most")
 

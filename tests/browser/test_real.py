@@ -86,7 +86,7 @@ def test_a_run_is_stopped_resumed_and_a_point_fitted_again_from_the_page(tmp_pat
         page = visit(address(tmp_path / "log", process), wait=False)
         until(page, f"{CAMPAIGN}?.run.attached")
         page.locator("[data-action=stop]:enabled").click()
-        until(page, f"{CAMPAIGN}.run.phase === 'stopping'", seconds=60)
+        until(page, f"{CAMPAIGN}.run.phase === 'paused'", seconds=60)
         page.wait_for_timeout(3000)
         stopped = page.evaluate(f"{CAMPAIGN}.tally.results")
         page.wait_for_timeout(1000)

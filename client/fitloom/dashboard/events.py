@@ -54,7 +54,9 @@ class Feed:
             yield ServerSentEvent(comment="hello", retry=RETRY_MS)
             while not self.closing and (end is None or time.monotonic() < end):
                 tick = self._tick
-                frames = self.watch.since(position)
+                frames = self.watch.recent(position)
+                if frames is None:
+                    frames = await asyncio.to_thread(self.watch.since, position)
                 if frames is None:
                     yield ServerSentEvent(event="reset", raw_data="{}")
                     return

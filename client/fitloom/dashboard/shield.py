@@ -28,6 +28,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+_COSTLY = ("events", "contour", "figure", "report")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -38,6 +39,9 @@ class Limits:
     body_bytes: int = 2 * 1024 * 1024
     per_second: float = 50.0
     burst: float = 400.0
+    costly_per_second: float = 5.0
+    costly_burst: float = 120.0
+    """Of what takes the server work: streams, contours, figures, reports."""
     changes_per_second: float = 1.0
     changes_burst: float = 10.0
     streams: int = 500
@@ -64,6 +68,7 @@ class Shield:
         self._limits = limits or Limits()
         self._root_path = root_path
         self._reads = Buckets(self._limits.per_second, self._limits.burst)
+        self._costly = Buckets(self._limits.costly_per_second, self._limits.costly_burst)
         self._changes = Buckets(self._limits.changes_per_second, self._limits.changes_burst)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,16 +101,23 @@ class Shield:
         if not self._known(host):
             name = _name(host)
             raise Refused(421, f"this server does not answer to the name {name!r}; start it with --allow-host {name}")
-        who = (scope.get("client") or ("?", 0))[0]
-        if not self._reads.take(who):
-            raise Refused(429, "too many requests from your address; slow down")
+        self._slow_down((scope.get("client") or ("?", 0))[0], scope)
         if scope["method"] not in _SAFE:
             self._same_origin(headers, host)
-            if not self._changes.take(who):
-                raise Refused(429, "too many changes from your address; slow down")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > self._limits.body_bytes:
             raise Refused(413, f"at most {self._limits.body_bytes} bytes are taken")
+
+    def _slow_down(self, who: str, scope: Scope) -> None:
+        """Limit rates; the page's own files are not counted, so that a whole group behind one proxy gets them."""
+        if "/static/" in scope["path"]:
+            return
+        if not self._reads.take(who):
+            raise Refused(429, "too many requests from your address; slow down")
+        if scope["path"].rpartition("/")[2].startswith(_COSTLY) and not self._costly.take(who):
+            raise Refused(429, "too many contours, figures or streams for your address; slow down")
+        if scope["method"] not in _SAFE and not self._changes.take(who):
+            raise Refused(429, "too many changes from your address; slow down")
 
     def _known(self, host: str) -> bool:
         """Names must be known, against DNS rebinding; an address cannot be rebound."""

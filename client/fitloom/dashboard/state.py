@@ -2,7 +2,7 @@
 
 The journal is the truth about results; the event log says what happens to a point before its result and
 between attempts. The two files are read independently, so either may run ahead of the other: a point shows
-what is in progress only if that belongs to a later attempt than its last result.
+what the log says is in progress only while every record it has is known to the log too.
 """
 
 from __future__ import annotations
@@ -48,13 +48,17 @@ class Point:
     pool: str | None = None
     time: float | None = None
     result: FitResult | None = None
+    records: int = 0
+    """Records of the journal that were of this point."""
+    answers: int = 0
+    """Lines of the event log that told of one."""
 
     @property
     def state(self) -> str:
         """``waiting``, ``sent``, ``running``, ``retrying``, ``converged``, ``not_converged`` or ``failed``."""
         if self.result is None:
             return "running" if self.life == "done" else self.life
-        again = self.life in _IN_PROGRESS and self.attempt > self.result.attempt
+        again = self.life in _IN_PROGRESS and self.records <= self.answers
         return self.life if again else self.result.status
 
     def row(self) -> list[Any]:
@@ -115,7 +119,7 @@ class CampaignState:
     last: float | None = None
     """When the last result arrived."""
     phase: str = ""
-    """The last event of the log that was not about a single task."""
+    """What the driver was told last: ``planned``, ``going``, ``stopped``, ``finished``."""
     finished_in: Counter[int] = field(default_factory=Counter)
     """Results by the second they arrived in."""
     _by_id: dict[str, list[Point]] = field(default_factory=dict)
@@ -147,6 +151,7 @@ class CampaignState:
                 continue
             point = self._point_of(result)
             point.result = result
+            point.records += 1
             self._count_worker(result, arrived)
             if not self._logged_results and arrived is not None:
                 point.time = arrived
@@ -164,7 +169,7 @@ class CampaignState:
             moved = self._move_points(event, kind, moment)
             changed |= moved
             self._note_pool(event, kind, moment, moved)
-            self._note_phase(kind, moment)
+            self._note_phase(event, kind, moment)
             if error := _error_of(event, kind, moment):
                 errors.append(error)
         self.errors.extend(errors)
@@ -202,6 +207,7 @@ class CampaignState:
         for index in indices:
             point = self.points[index]
             point.life = life
+            point.answers += kind == "result"
             point.attempt = _attempt(event, point.attempt)
             point.time = moment if moment is not None and kind != "planned" else point.time
             point.pool = _pool(event) or point.pool
@@ -237,13 +243,13 @@ class CampaignState:
         elif kind == "task_failed":
             pool.failed += 1
 
-    def _note_phase(self, kind: str, moment: float | None) -> None:
-        if kind not in ("planned", "stopped", "finished"):
-            self.phase = "going" if self.phase == "planned" else self.phase
-            return
+    def _note_phase(self, event: Json, kind: str, moment: float | None) -> None:
         if kind == "planned" and self.phase != "planned":
             self.started = moment
-        self.phase = kind
+        if kind in ("planned", "finished") or (kind == "stopped" and not points_of(event)):
+            self.phase = kind
+        elif kind == "started" or self.phase == "planned":
+            self.phase = "going"
 
     def _count_finished(self, moment: float, number: int) -> None:
         self.finished_in[int(moment)] += number

@@ -74,7 +74,7 @@ def _phase(state: CampaignState, driver: Json | None, done: int, total: int) -> 
     if done >= total:
         return "finished"
     if driver is not None:
-        return "stopping" if state.phase == "stopped" else "running"
+        return "paused" if state.phase == "stopped" else "running"
     return "waiting" if not state.events_seen and not done else "stopped"
 
 

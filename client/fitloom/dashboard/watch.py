@@ -27,7 +27,8 @@ from fitloom_core.wire import FitResult
 
 KEPT_FRAMES = 100
 """Frames kept for viewers a little behind; who is further behind gets one frame read from the files."""
-MAX_SLICE_BYTES = 64 * 1024 * 1024
+MAX_SLICE_BYTES = 16 * 1024 * 1024
+"""Who is further behind than this starts over from a snapshot, which is smaller."""
 
 
 class Position(NamedTuple):
@@ -85,19 +86,21 @@ class Watch:
             known = len(self.state.points)
             changed, errors = self.state.apply_events(events)
             changed |= self.state.apply_results(records, None if first else time.time())
-            self.position = end
             self._frames.append(self._frame(start, end, (len(records), len(events)), changed, errors, known))
+            self.position = end
+
+    def recent(self, position: Position) -> list[Frame] | None:
+        """The frames from a position on, if they are still kept. Never waits."""
+        kept = list(self._frames)
+        if position == (kept[-1].end if kept else self.position):
+            return []
+        return next((kept[place:] for place, frame in enumerate(kept) if frame.start == position), None)
 
     def since(self, position: Position) -> list[Frame] | None:
         """The frames from a position on, or None when the position is of no use and the viewer must start over."""
         with self._lock:
-            if position == self.position:
-                return []
-            kept = list(self._frames)
-            for place, frame in enumerate(kept):
-                if frame.start == position:
-                    return kept[place:]
-            return self._catch_up(position)
+            frames = self.recent(position)
+            return self._catch_up(position) if frames is None else frames
 
     def snapshot(self) -> Json:
         """Everything a viewer needs to start from, with the position to go on from."""

@@ -25,7 +25,9 @@ from written_campaigns import driving, failed, fitted, grid
 pytestmark = [pytest.mark.network, pytest.mark.heavy]
 
 POINTS = grid(3, 3)
-UNLIMITED = Limits(per_second=1e6, burst=1e6, changes_per_second=1e6, changes_burst=1e6)
+UNLIMITED = Limits(
+    per_second=1e6, burst=1e6, costly_per_second=1e6, costly_burst=1e6, changes_per_second=1e6, changes_burst=1e6
+)
 OPEN = {"/login", "/login/callback", "/logout"}
 FUZZ = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -50,8 +50,10 @@ def test_a_result_that_comes_before_its_events_stays() -> None:
 def test_a_later_attempt_shows_until_its_result_is_there() -> None:
     state, point = planned(), POINTS[0]
     state.apply_results([failed(point, attempt=1).to_record()])
-    state.apply_events([event("retry", points=[point.id], attempt=2)])
+    state.apply_events([event("result", points=[point.id], attempt=1), event("retry", points=[point.id])])
     assert state.points[0].state == "retrying"
+    state.apply_events([event("sent", task="t", pool="a", points=[point.id], attempt=1)])
+    assert state.points[0].state == "sent"
     state.apply_results([fitted(point, attempt=2).to_record()])
     assert state.points[0].state == "converged"
 
@@ -77,6 +79,16 @@ def test_reading_the_files_in_any_rhythm_ends_the_same(event_chunks: list[int], 
     assert states(state) == [("converged", "not_converged", "failed")[i % 3] for i in range(len(POINTS))]
     assert state.results_seen == len(POINTS)
     assert sum(state.finished_in.values()) == len(POINTS)
+
+
+def test_a_run_is_paused_and_resumed() -> None:
+    state = planned()
+    state.apply_events([event("planned", points=[p.id for p in POINTS]), event("stopped", points=[POINTS[0].id])])
+    assert summarise(state, 0.0, DRIVER)["phase"] == "running"
+    state.apply_events([event("stopped", points=[])])
+    assert summarise(state, 0.0, DRIVER)["phase"] == "paused"
+    state.apply_events([event("started", points=[])])
+    assert summarise(state, 0.0, DRIVER)["phase"] == "running"
 
 
 def test_a_row_has_a_value_for_each_field_whatever_the_state() -> None:

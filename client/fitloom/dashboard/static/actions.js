@@ -22,7 +22,7 @@ export class Actions {
     const { run } = this.board.campaign ?? {};
     const reason = this.reason(run);
     this.stop.disabled = Boolean(reason) || run?.phase !== 'running';
-    this.start.disabled = Boolean(reason) || run?.phase === 'finished';
+    this.start.disabled = Boolean(reason) || run?.phase !== 'paused';
     this.retry.disabled = Boolean(reason) || !this.unfinished().length;
     this.why.hidden = !reason;
     if (reason) say(this.why, reason);

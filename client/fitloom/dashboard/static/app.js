@@ -17,6 +17,11 @@ const STATUS = {
   opening: 'opening', live: 'live', reconnecting: 'reconnecting …', 'logged-out': 'logged out', report: 'report',
 };
 
+/** Answers that pass: none at all, too many requests, a proxy or server that is not up. */
+const PASSING = [undefined, 429, 502, 503, 504];
+
+const LOOK_AGAIN = 20_000;
+
 class Page {
   constructor() {
     const at = (id) => document.getElementById(id);
@@ -42,6 +47,7 @@ class Page {
     this.slow = atMost(500, () => this.refreshSlow());
     this.board.addEventListener('choice', (event) => this.chosen(event.detail));
     addEventListener('look', () => this.plane.relayout());
+    setInterval(() => this.lookAgain(), LOOK_AGAIN);
     tabs();
   }
 
@@ -53,6 +59,7 @@ class Page {
       const overlays = await this.source.overlays();
       this.board.overlays = overlays.map((overlay, i) => ({ ...overlay, id: `given-${i}`, shown: true }));
       await this.show(this.board.choices.campaign);
+      document.getElementById('gate').hidden = true;
       await this.syncCompared();
     } catch (error) {
       this.failed(error);
@@ -99,12 +106,14 @@ class Page {
     return null;
   }
 
+  /** The contour of a campaign that nobody writes: asked for once, without keeping a connection. */
   async recall(campaign) {
     try {
       campaign.setContour(await this.source.contour(campaign.n, this.board.view));
     } catch (error) {
       campaign.setContour({ axes: [], regions: [], note: error.message });
     }
+    return null;
   }
 
   // What happened.
@@ -207,7 +216,7 @@ class Page {
       const other = { campaign: this.join(new Campaign(n, this.source)), stream: null };
       compared.set(n, other);
       await other.campaign.load();
-      other.stream = await this.follow(other.campaign);
+      other.stream = other.campaign.run.attached ? await this.follow(other.campaign) : await this.recall(other.campaign);
     }
     this.compare.update();
     this.table.rebuild();
@@ -216,11 +225,30 @@ class Page {
     this.plane.draw();
   }
 
+  /** A compared campaign that was over may be run again: follow it from then on. */
+  async lookAgain() {
+    const idle = [...this.board.compared.values()].filter((other) => !other.stream);
+    if (!idle.length || !this.source.live) return;
+    const now = await this.source.campaigns().catch(() => []);
+    for (const other of idle) {
+      if (!now.some((entry) => entry.n === other.campaign.n && entry.attached)) continue;
+      await other.campaign.load();
+      other.stream = await this.follow(other.campaign);
+    }
+  }
+
   // When it cannot go on.
 
   failed(error) {
     if (error.status === 401) this.askToLogIn();
+    else if (PASSING.includes(error.status)) this.tryAgain(error.message);
     else this.stop(error.message);
+  }
+
+  /** The server is busy or away: say so, and open again in a moment. */
+  tryAgain(message) {
+    this.stop(`${message}. Trying again …`);
+    setTimeout(() => this.open(), 3000 + 4000 * Math.random());
   }
 
   async askToLogIn() {

@@ -5,7 +5,7 @@ import { count, duration, moment, rate, STATES } from './format.js';
 import { glyph } from './glyph.js';
 
 const SEGMENTS = ['converged', 'not_converged', 'failed', 'running', 'sent', 'retrying', 'waiting'];
-const PHASES = { running: 'running', finished: 'finished', stopped: 'stopped', stopping: 'stopping', waiting: 'not started' };
+const PHASES = { running: 'running', finished: 'finished', stopped: 'stopped', paused: 'paused', waiting: 'not started' };
 
 export class RunPanel {
   constructor(root, board, actions) {
