@@ -161,7 +161,8 @@ def _iterate(fit: _Fit, settings: Settings, state: _State) -> _State:
     lowered = jnp.where(state.damping > 1e-4, state.damping / 10, 0.0)
     raised = jnp.maximum(jnp.where(exists, 10.0, 100.0) * state.damping, 1e-3)
     return _State(
-        z=_where(accept, trial, z),
+        # the last step is taken too: q_A is linear in errors of the fit that made the Asimov data
+        z=_where(accept | done, trial, z),
         damping=jnp.where(done, state.damping, jnp.where(accept, lowered, raised)),
         value=at.value,
         kkt=kkt,

@@ -141,3 +141,21 @@ def test_points_whose_signals_have_other_names_share_one_structure(sbottom: Any)
     samples = {block.sample for one in laid for _, _, blocks in one.channels for block in blocks}
     assert len(samples - set(sbottom("RegionA").samples)) == len(patches)
     assert len({id(one.structure) for one in laid}) <= 2
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("region", ["RegionA", "RegionB", "RegionC"])
+def test_numbers_do_not_depend_on_where_fits_start(region: str, sbottom: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    background = background_of(sbottom(region))
+    patches = list(sbottom.patches(region).values())[::3]
+    warm = fit_points(background, patches, FitOptions())
+
+    def elsewhere(laid: Any, settings: Any) -> np.ndarray:
+        shaken = np.random.default_rng(3).standard_normal(laid.structure.dims.free)
+        return np.where(laid.structure.template.fixed > 0, 0.0, shaken)
+
+    monkeypatch.setattr(background, "start", elsewhere)
+    for one, two in zip(warm, fit_points(background, patches, FitOptions()), strict=True):
+        assert one["status"] == two["status"]
+        if one["status"] == "converged":
+            np.testing.assert_allclose(numbers(one), numbers(two), atol=1e-9)
