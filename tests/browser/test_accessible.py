@@ -31,9 +31,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [root / "a", three, regions]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-def test_axe_finds_nothing(folders: list[Path], serve: Any, visit: Any, scheme: str, width: int) -> None:
+def test_axe_finds_nothing_on_any_view(folders: list[Path], serve: Any, visit: Any, scheme: str, width: int) -> None:
     page = visit(serve(*folders).url + "&selected=5&compare=1&numbers=1", color_scheme=scheme, width=width)
     _check(page, "points")
     for tab in ("Errors", "Workers"):
@@ -49,6 +50,10 @@ def test_axe_finds_nothing(folders: list[Path], serve: Any, visit: Any, scheme: 
     page.wait_for_timeout(500)
     page.locator("#each").check()
     _check(page, "regions")
+
+
+def test_axe_finds_nothing_at_first_sight(folders: list[Path], serve: Any, visit: Any) -> None:
+    _check(visit(serve(folders[0]).url), "first")
 
 
 def test_axe_finds_nothing_for_a_projector(folders: list[Path], serve: Any, visit: Any) -> None:

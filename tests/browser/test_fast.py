@@ -17,16 +17,19 @@ def load(chromium: str) -> Load:
     return measure(8, 1000, 50)
 
 
+@pytest.mark.heavy
 def test_fifty_viewers_each_get_every_line_once(load: Load) -> None:
     assert len(load.lines_received) == 50
     assert set(load.lines_received) == {load.lines_written}
 
 
+@pytest.mark.heavy
 def test_the_server_keeps_its_memory(load: Load) -> None:
     early, late = load.server_mb
     assert late < early + 60
 
 
+@pytest.mark.heavy
 def test_the_server_needs_less_than_one_processor(load: Load) -> None:
     assert load.server_cpu < 0.9
 
@@ -42,6 +45,7 @@ def test_something_is_seen_within_a_second_and_weighs_little(tmp_path: Path, ser
     assert 20_000 < weight < 150_000
 
 
+@pytest.mark.heavy
 def test_the_page_stays_responsive_while_a_thousand_lines_a_second_arrive(
     tmp_path: Path, serve: Any, visit: Any
 ) -> None:

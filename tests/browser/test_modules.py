@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fitloom.dashboard.serve import Settings, serving
 from fitloom.titles import title
 from written_campaigns import finished, grid
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 
-@pytest.fixture
-def page(tmp_path: Path, serve: Any, visit: Any) -> Page:
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Page]:
     """Any page: its modules can be imported in it."""
-    found: Page = visit(serve(finished(tmp_path / "run", grid(6, 5))).url)
-    return found
+    folder = finished(tmp_path_factory.mktemp("modules") / "run", grid(6, 5))
+    with serving([folder], Settings(port=0)) as served:
+        found = browser.new_page()
+        found.goto(served.url)
+        yield found
+        found.close()
 
 
 def call(page: Page, module: str, expression: str, argument: Any = None) -> Any:

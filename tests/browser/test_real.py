@@ -55,6 +55,7 @@ def test_a_run_of_the_demo_is_followed_from_its_own_process(tmp_path: Path, visi
     until(page, f"{CAMPAIGN}.status === 'reconnecting'")
 
 
+@pytest.mark.heavy
 def test_a_run_elsewhere_grows_point_by_point_and_the_contour_moves(tmp_path: Path, visit: Any, artefact: Any) -> None:
     folder = tmp_path / "run"
     with fitloom("run", "demo", "--output", folder, "--workers", "1", "--batch", "1", log=tmp_path / "log") as run:
@@ -79,6 +80,7 @@ def test_a_run_elsewhere_grows_point_by_point_and_the_contour_moves(tmp_path: Pa
     assert shown == {record["id"]: record["cls_obs"] for record in records}
 
 
+@pytest.mark.heavy
 def test_a_run_is_stopped_resumed_and_a_point_fitted_again_from_the_page(tmp_path: Path, visit: Any) -> None:
     folder = tmp_path / "run"
     arguments = ("run", "demo", "--output", folder, "--dashboard", "127.0.0.1:0", "--workers", "1", "--batch", "1")

@@ -273,6 +273,7 @@ def test_the_projector_view_fits_one_screen(folder: Path, serve: Any, visit: Any
     artefact(page, "projector")
 
 
+@pytest.mark.heavy
 def test_ten_thousand_points_are_shown_and_the_table_keeps_few_rows(
     tmp_path: Path, serve: Any, visit: Any, artefact: Any
 ) -> None:
