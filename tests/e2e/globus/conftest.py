@@ -49,7 +49,7 @@ def pallet(shared_data: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def plan(pallet: Path) -> Plan:
-    """Two dozen of its points."""
+    """Eighteen of its points."""
     return plan_of(pallet)
 
 
