@@ -99,8 +99,10 @@ def fit(
     import numpy as np
 
     from fitloom.tables import table
+    from fitloom_core.backend import enable_compilation_cache
     from fitloom_core.inference import fits
 
+    enable_compilation_cache()
     read_in = read_workspace(workspace, patch or [])
     model = _model_to_fit(read_in, measurement, free=mu is None)
     data = np.asarray(read_in.data(model))
@@ -143,8 +145,10 @@ def hypotest(
     from fitloom.tables import table
 
     options = make_options(mu=mu, test_stat=test_stat, calculator=asymptotics_only(calculator), measurement=measurement)
+    from fitloom_core.backend import enable_compilation_cache
     from fitloom_core.inference.hypotest import hypotest as test
 
+    enable_compilation_cache()
     read_in = read_workspace(workspace, patch or [])
     model = read_in.model(measurement)
     found = test(options.mu, np.asarray(read_in.data(model)), model, test_stat=options.test_stat)
