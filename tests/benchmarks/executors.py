@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import globus_bench
 from table import Row
 
 import fitloom.pools
@@ -124,7 +125,8 @@ def _globus(plan: Plan, local: Lap, work: Path) -> list[Row]:
         endpoint = stack.add_endpoint("site")
         settings = {"endpoint": endpoint.id, "config": {"engine": "htex"}, "workers": WORKERS}
         done = lap(plan, "globus", settings, work, lambda: sum(stack.service.submissions))
-        return _rows("globus", done, local) + _published_pattern(plan, endpoint.id, done.fitting / done.results)
+        rows = _rows("globus", done, local) + globus_bench.bench(endpoint.id, {"engine": "htex"}, WORKERS)
+        return rows + _published_pattern(plan, endpoint.id, done.fitting / done.results)
     finally:
         stack.stop()
 
