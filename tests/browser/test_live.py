@@ -94,6 +94,18 @@ def test_with_the_key_a_visitor_stops_the_run_and_retries_a_point(tmp_path: Path
         asked = driver.journal.requests()
         assert [(wish["action"], wish["points"]) for wish in asked] == [("stop", []), ("retry", [points[0].id])]
 
+        page.locator("#filter").fill("waiting m_gluino>2000")
+        rows = page.evaluate("fitloom.table.rows.map((point) => point.id)")
+        page.get_by_text("These points", exact=True).click()
+        page.locator("[data-action=stop-rows]").click()
+        page.wait_for_timeout(300)
+        assert driver.journal.requests() == [{"action": "stop", "points": rows, "by": "key"}]
+        driver.log("stopped", points=rows)
+        until(page, f"{CAMPAIGN}.points.filter((point) => point.held).length === {len(rows)}")
+        page.locator("#points tr[data-point]").first.click()
+        assert "held back" in page.locator("#detail").inner_text()
+        assert page.locator("[data-action=start-point]").is_enabled()
+
         stranger = visit(served.plain_url)
         assert stranger.locator("[data-action=stop]").is_disabled()
         assert "open the address that the server printed" in stranger.locator(".why-not").inner_text()

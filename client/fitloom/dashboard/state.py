@@ -22,6 +22,7 @@ Json = dict[str, Any]
 FIELDS = (
     "point", "state", "attempt", "cls_obs", "cls_exp", "mu_hat", "q", "q_asimov", "nll_free", "nll_fixed",
     "kkt", "edm", "positive_definite", "iterations", "seconds", "worker", "pool", "time", "code", "message",
+    "held",
 )  # fmt: skip
 """The columns of a row, in order: what the page gets of one point each time the point changes."""
 
@@ -47,6 +48,8 @@ class Point:
     attempt: int = 1
     pool: str | None = None
     time: float | None = None
+    held: bool = False
+    """Somebody does not want it sent."""
     result: FitResult | None = None
     records: int = 0
     """Records of the journal that were of this point."""
@@ -66,14 +69,14 @@ class Point:
         head = [self.index, self.state]
         result = self.result
         if result is None:
-            return [*head, self.attempt, *[None] * 13, self.pool, self.time, None, None]
+            return [*head, self.attempt, *[None] * 13, self.pool, self.time, None, None, self.held]
         exp = None if result.cls_exp is None else [_number(value) for value in result.cls_exp]
         fit = [result.cls_obs, exp, result.mu_hat, result.q, result.q_asimov, result.nll_free, result.nll_fixed]
         proof = result.certificate
         certificate = [None] * 4 if proof is None else [proof.kkt, proof.edm, proof.positive_definite, proof.iterations]
         failure = [None, None] if result.error is None else [result.error.code, text(result.error.message)]
         row = [*head, max(self.attempt, result.attempt), *fit, *certificate, result.seconds, text(result.worker)]
-        return [*map(_number, row), self.pool, self.time, *failure]
+        return [*map(_number, row), self.pool, self.time, *failure, self.held]
 
     def plan(self) -> list[Any]:
         """What never changes: index, id, name, region and values."""
@@ -169,6 +172,7 @@ class CampaignState:
             moved = self._move_points(event, kind, moment)
             changed |= moved
             self._note_pool(event, kind, moment, moved)
+            changed |= self._hold(event, kind)
             self._note_phase(event, kind, moment)
             if error := _error_of(event, kind, moment):
                 errors.append(error)
@@ -215,6 +219,17 @@ class CampaignState:
             self._logged_results = True
             self._count_finished(moment, len(indices))
         return indices
+
+    def _hold(self, event: Json, kind: str) -> set[int]:
+        """Points that are held back, or let go again; none named means all of them."""
+        if kind not in ("stopped", "started"):
+            return set()
+        named = self.indices(points_of(event))
+        if kind == "started" and not named:
+            named = {point.index for point in self.points if point.held}
+        for index in named:
+            self.points[index].held = kind == "stopped"
+        return named
 
     def _note_task(self, event: Json, kind: str, indices: set[int]) -> None:
         task = event.get("task")

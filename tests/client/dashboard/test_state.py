@@ -91,6 +91,17 @@ def test_a_run_is_paused_and_resumed() -> None:
     assert summarise(state, 0.0, DRIVER)["phase"] == "running"
 
 
+def test_points_are_held_back_and_let_go() -> None:
+    state = planned()
+    first, second = POINTS[0].id, POINTS[1].id
+    changed, _ = state.apply_events([event("stopped", points=[first, second]), event("started", points=[first])])
+    assert changed == {0, 1}
+    assert [point.held for point in state.points[:3]] == [False, True, False]
+    changed, _ = state.apply_events([event("started", points=[])])
+    assert changed == {1}
+    assert not any(point.held for point in state.points)
+
+
 def test_a_row_has_a_value_for_each_field_whatever_the_state() -> None:
     state = planned()
     state.apply_results([fitted(POINTS[0]).to_record(), failed(POINTS[1]).to_record()])

@@ -1,6 +1,7 @@
 // What changes a run: a request to the campaign's driver, greyed out where there is none or the visitor may not.
 
 import { h, say } from './dom.js';
+import { menu } from './menu.js';
 
 export class Actions {
   constructor(board, source, notify) {
@@ -28,14 +29,33 @@ export class Actions {
     if (reason) say(this.why, reason);
   }
 
+  /** What can be asked for one point: to be fitted again, to be held back, to be let go. */
   forPoint(point) {
     if (!this.source.live) return null;
     const reason = this.reason(this.board.campaign.run);
-    const going = ['sent', 'running'].includes(this.board.campaign.stateOf(point));
+    const state = this.board.campaign.stateOf(point);
+    const waiting = state === 'waiting' || state === 'retrying';
+    const [text, action] = !waiting ? ['Fit this point again', 'retry'] : point.held ? ['Let it go', 'start'] : ['Hold it back', 'stop'];
+    const disabled = Boolean(reason) || state === 'sent' || state === 'running';
     return h('div', { class: 'actions' }, h('div', { class: 'buttons' }, h('button', {
-      type: 'button', class: 'action', 'data-action': 'retry-point', disabled: Boolean(reason) || going, title: reason ?? null,
-      onclick: () => this.ask('retry', [point.id]),
-    }, 'Fit this point again')));
+      type: 'button', class: 'action', 'data-action': `${action}-point`, disabled, title: reason ?? null,
+      onclick: () => this.ask(action, [point.id]),
+    }, text)));
+  }
+
+  /** The same for all points that a filter leaves: a menu for the table's tools. */
+  forRows(rows) {
+    if (!this.source.live) return null;
+    const choice = (text, action) => h('li', {}, h('button', { type: 'button', class: 'plain-button', 'data-action': `${action}-rows`, onclick: () => this.askForRows(action, rows()) }, text));
+    this.rows = menu('These points', h('ul', { class: 'choices' }, choice('Fit again', 'retry'), choice('Hold back', 'stop'), choice('Let go', 'start')));
+    return this.rows;
+  }
+
+  askForRows(action, points) {
+    this.rows.open = false;
+    const reason = this.reason(this.board.campaign?.run);
+    if (reason || !points.length) this.notify(reason ?? 'No point is left by this filter.', true);
+    else this.ask(action, points.map((point) => point.id));
   }
 
   reason(run) {

@@ -32,7 +32,7 @@ class Page {
     this.actions = new Actions(this.board, this.source, this.notices.show);
     this.plane = new Plane(at('plane'), this.board);
     this.legend = new Legend(at('legend'), this.board);
-    this.table = new Table(at('panel-points'), this.board);
+    this.table = new Table(at('panel-points'), this.board, this.actions);
     this.detail = new Detail(at('detail'), this.board, this.actions);
     this.run = new RunPanel(at('run'), this.board, this.actions);
     this.errors = new ErrorTable(at('panel-errors'), this.board);

@@ -2,6 +2,7 @@
 
 import { h, put, say, svg } from './dom.js';
 import { number } from './format.js';
+import { menu } from './menu.js';
 import { Refusal } from './source.js';
 
 const THEMES = { auto: 'Theme: as the system', light: 'Theme: light', dark: 'Theme: dark' };
@@ -204,20 +205,6 @@ function radio(group, value, text, change) {
 function toggle(id, text, change) {
   const input = h('input', { type: 'checkbox', id, onchange: () => change(input.checked) });
   return h('div', { class: 'toggle' }, input, h('label', { for: id }, text));
-}
-
-/** A button with a panel below it, which closes on Escape and on a click elsewhere. */
-function menu(text, ...content) {
-  const details = h('details', { class: 'menu' }, h('summary', {}, text), h('div', { class: 'panel' }, content));
-  details.addEventListener('keydown', (event) => {
-    if (event.key !== 'Escape' || !details.open) return;
-    details.open = false;
-    details.firstChild.focus();
-  });
-  document.addEventListener('pointerdown', (event) => {
-    if (!details.contains(event.target)) details.open = false;
-  });
-  return details;
 }
 
 function picture(d) {

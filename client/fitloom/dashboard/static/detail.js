@@ -24,7 +24,7 @@ export class Detail {
     put(this.root,
       h('header', {}, h('h2', { id: 'detail-title' }, point.name),
         h('button', { type: 'button', class: 'close', 'aria-label': 'Close', onclick: () => this.board.choose({ selected: null }) }, '×')),
-      h('p', { class: `state ${state}` }, glyph(state), STATES[state], point.region ? ` in ${point.region}` : ''),
+      h('p', { class: `state ${state}` }, glyph(state), STATES[state], point.region ? ` in ${point.region}` : '', point.held ? ', held back' : ''),
       this.values(point, campaign),
       point.message ? h('p', { class: 'failure', role: 'note' }, h('code', {}, point.code), ' ', point.message) : null,
       typeof point.cls_obs === 'number' ? this.numbers(point) : null,

@@ -11,7 +11,7 @@ const AROUND = 8;
 const ORDER = Object.keys(STATES);
 
 export class Table {
-  constructor(root, board) {
+  constructor(root, board, actions) {
     this.board = board;
     this.sort = { key: 'plan', down: false };
     this.rows = [];
@@ -27,7 +27,8 @@ export class Table {
     this.grid = h('table', { role: 'grid', tabindex: '0', id: 'points', 'aria-label': 'All points', onkeydown: (event) => this.key(event) }, this.head, this.body);
     this.scroller = h('div', { class: 'scroller', onscroll: perFrame(() => this.paint()) }, this.grid);
     put(root,
-      h('div', { class: 'table-tools' }, h('label', { class: 'unseen', for: 'filter' }, 'Filter the points'), this.input, this.matches),
+      h('div', { class: 'table-tools' }, h('label', { class: 'unseen', for: 'filter' }, 'Filter the points'), this.input, this.matches,
+        actions.forRows(() => this.rows)),
       this.scroller);
     this.refresh = atMost(400, () => this.collect());
     this.repaint = perFrame(() => this.paint());
