@@ -130,13 +130,22 @@ class Endpoint:
             _signal(process, signal.SIGKILL)
         return len(running)
 
-    def kill_busiest_worker(self) -> None:
+    def kill_busy_worker(self, busy: float = 0.7, patience: float = 60) -> None:
         """End a worker of the Globus Compute engine in the middle of a task, as a kernel does that has no memory left.
 
         One that is idle is another matter: it holds the lock of its node's task queue, and takes the node along.
+        So wait for one that computes, by the seconds it has used from now on.
         """
         workers = [process for process in self.processes() if "spawn_main" in " ".join(process.cmdline())]
-        _signal(max(workers, key=lambda process: float(process.cpu_times().user)), signal.SIGKILL)
+        before = {process: process.cpu_times().user for process in workers}
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            for process in workers:
+                if process.cpu_times().user - before[process] > busy:
+                    _signal(process, signal.SIGKILL)
+                    return
+            time.sleep(0.05)
+        raise RuntimeError(f"no worker of {self.name} has computed anything for {patience:g} s")
 
     def log(self) -> str:
         """What the daemon and its user endpoints wrote, the end of each."""

@@ -18,21 +18,25 @@ from globus_harness.campaign import fit, plan_of
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The stack, with this process's environment pointing at it; skips with the reason why it cannot be there."""
+    """The stack; skips with the reason why it cannot be there."""
     if missing := Broker.missing():
         pytest.skip(missing)
     if not port_is_free():
         pytest.skip("port 5000 is taken, and the Globus SDK's local environment knows no other")
     folder = tmp_path_factory.mktemp("globus")
     running = Stack(folder, worker_environment(folder))
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in running.environment.items():
-            patch.setenv(name, value)
-        try:
-            running.start()
-            yield running
-        finally:
-            running.stop()
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(autouse=True)
+def _environment(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process's environment, pointing at the stack for as long as a test runs."""
+    for name, value in stack.environment.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")

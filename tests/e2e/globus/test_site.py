@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -32,7 +33,8 @@ def site(stack: Stack) -> Endpoint:
     """An endpoint on this machine, configured by one command that also registers the function."""
     program = Path(sys.executable).parent / "fitloom-endpoint"
     options = ["--site", "local", "--workers", "2", "--heartbeat", "5", "--folder", str(stack.root)]
-    subprocess.run([program, "configure", "fits", *options], check=True, timeout=60)
+    environment = {**os.environ, **stack.environment}
+    subprocess.run([program, "configure", "fits", *options], check=True, timeout=60, env=environment)
     return stack.run_endpoint(Endpoint(stack.root, "fits", stack.environment))
 
 
