@@ -106,7 +106,8 @@ def test_a_run_of_sbottom_is_followed_in_every_plane(
     folder = tmp_path / "run"
     labels = "m_sbottom,m_neutralino2,m_neutralino1"
     source = shared_data / "sbottom-ins1748602.tar.gz"
-    with fitloom("run", source, "--labels", labels, "--output", folder, log=tmp_path / "log") as run:
+    slow = ("--workers", "1", "--batch", "4")
+    with fitloom("run", source, "--labels", labels, "--output", folder, *slow, log=tmp_path / "log") as run:
         while not (folder / "campaign.json").exists():
             assert run.poll() is None, (tmp_path / "log").read_text()
             time.sleep(0.05)

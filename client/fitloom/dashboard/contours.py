@@ -17,7 +17,7 @@ from fitloom_core.errors import InputError
 KEPT_VIEWS = 32
 MIN_INTERVAL = 0.5
 """Seconds between two computations of one view while results arrive."""
-REST = 3.0
+REST = 1.0
 """After a computation its view rests this many times as long as it took, so that fits keep the processor."""
 
 
