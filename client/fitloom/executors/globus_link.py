@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any
@@ -60,6 +61,7 @@ class Link:
             strategy_data=JSONData,
             allowed_deserializer_types=[PureSourceTextInspect, JSONData],
         )
+        _leave_the_telling_to_us()
         self.group = group
         self.function = function
         self._make: Callable[[], Executor] = lambda: Executor(
@@ -111,6 +113,14 @@ class Link:
     def _submit(self, text: str) -> Text:
         future: Text = self._executor.submit_to_registered_function(self.function, (text,))
         return future
+
+
+def _leave_the_telling_to_us() -> None:
+    """The SDK logs a traceback for each hiccup of a connection; what came of it is said once, as a sentence."""
+    for name in ("globus_compute_sdk", "pika"):
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.CRITICAL)
 
 
 def task_id(future: Text | None) -> str | None:

@@ -13,7 +13,7 @@ from fitloom_core.wire import FitResult
 from globus_harness import Stack
 from globus_harness.campaign import check, fit, sent_points
 
-pytestmark = [pytest.mark.globus, pytest.mark.xdist_group("globus")]
+pytestmark = [pytest.mark.heavy, pytest.mark.globus, pytest.mark.xdist_group("globus")]
 
 Settings = Callable[..., dict[str, Any]]
 

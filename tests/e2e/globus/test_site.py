@@ -23,7 +23,7 @@ from fitloom_core.wire import FitResult
 from globus_harness import Endpoint, Stack
 from globus_harness.campaign import check, fit
 
-pytestmark = [pytest.mark.globus, pytest.mark.xdist_group("globus")]
+pytestmark = [pytest.mark.heavy, pytest.mark.globus, pytest.mark.xdist_group("globus")]
 
 OTHER = "def other(x):\n    return x\n"
 
