@@ -205,7 +205,7 @@ def test_a_worker_process_that_is_killed_costs_nothing(plan, tmp_path):
     assert events["pool_up"] >= 2
 
 
-def _wait_for(condition, seconds: float = 20.0) -> None:
+def _wait_for(condition, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "never happened"

@@ -22,7 +22,7 @@ from fitloom.pools import PoolSource
 from fitloom_core.wire import FitOptions, FitResult
 from slurm_cluster import SlurmCluster, why_not
 
-POINTS = "sbottom_1300_[45]*"
+FEW, MANY = "sbottom_1300_[45]*", "sbottom_1*"
 TOKEN = "0123456789abcdef0123456789abcdef"
 
 
@@ -85,9 +85,13 @@ def archive(shared_data: Path) -> Path:
 
 
 def run(
-    archive: Path, folder: Path, source: PoolSource, watch: Callable[[FitResult], None] = lambda _: None
+    archive: Path,
+    folder: Path,
+    source: PoolSource,
+    watch: Callable[[FitResult], None] = lambda _: None,
+    points: str = FEW,
 ) -> list[FitResult]:
-    plan = make_plan(open_pallet(archive, points=POINTS), FitOptions())
+    plan = make_plan(open_pallet(archive, points=points), FitOptions())
     with open_journal(folder, plan.document()) as journal:
         for result in Driver(plan, [source], journal, batch=2).results():
             watch(result)
@@ -123,7 +127,7 @@ def test_a_campaign_goes_on_when_its_job_is_taken_away(slurm: SlurmCluster, arch
             taken.append(slurm.run("squeue", "--noheader", "--format=%A").strip())
             slurm.run("scancel", taken[0])
 
-    found = run(archive, tmp_path / "c", preset(tmp_path), take_away)
+    found = run(archive, tmp_path / "c", preset(tmp_path), take_away, MANY)
     assert taken[0]
     assert len({result.worker for result in found}) == 2
 
