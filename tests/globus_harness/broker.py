@@ -6,6 +6,7 @@ headers by which the SDK asks for results in JSON.)
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -47,6 +48,7 @@ class Broker:
         if self.names is None:
             command = [*WITH_PARENT, "epmd", "-port", str(self.names_port), "-address", "127.0.0.1"]
             self.names = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            _wait_for_port(self.names_port, 10)  # or the broker starts a name server that outlives it
         with (self.folder / "broker.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*WITH_PARENT, str(SERVER)],
@@ -130,6 +132,14 @@ def free_port() -> int:
 def url_on(port: int) -> str:
     """The AMQP address of a port; without heartbeats, as the processes here are stopped without ceremony."""
     return f"amqp://guest:guest@127.0.0.1:{port}/%2F?heartbeat=0"
+
+
+def _wait_for_port(port: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.02)
 
 
 def _answers(port: int) -> bool:
