@@ -233,6 +233,7 @@ def test_requests_say_who_asks_and_want_archives(hepdata: HepData, get: Get) -> 
         (zipped(), ".zip"),
         (WORKSPACE, ".json"),
     ],
+    ids=["tar", "gzip", "bzip2", "xz", "zip", "json"],
 )
 def test_any_archive_is_known_by_its_content(hepdata: HepData, get: Get, content: bytes, ending: str) -> None:
     hepdata.archive = content
