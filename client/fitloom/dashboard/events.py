@@ -14,7 +14,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from fastapi.sse import ServerSentEvent
 
@@ -38,6 +38,7 @@ class Feed:
         self.desk = ContourDesk(watch)
         self.viewers = 0
         self.closing = False
+        self.ended = False
         self.run = ""
         self.beat = 0
         self._views: Counter[View] = Counter()
@@ -52,8 +53,8 @@ class Feed:
         position, run, contour, beat = start, "", None, self.beat
         with self._watched(view):
             yield ServerSentEvent(comment="hello", retry=RETRY_MS)
-            while not self.closing and (end is None or time.monotonic() < end):
-                tick = self._tick
+            while True:
+                tick, last = self._tick, self.ended or (end is not None and time.monotonic() >= end)
                 frames = self.watch.recent(position)
                 if frames is None:
                     frames = await asyncio.to_thread(self.watch.since, position)
@@ -73,12 +74,13 @@ class Feed:
                 if self.beat != beat:
                     beat = self.beat
                     yield ServerSentEvent(event="beat", raw_data="{}")
+                if last:
+                    return
                 await _either(tick, end)
 
     def close(self) -> None:
-        """End all streams."""
+        """End all streams, once they have told what the journals hold now."""
         self.closing = True
-        self._tick.set()
 
     def _event(self, frame: Frame) -> ServerSentEvent:
         """A frame as an event; viewers at the same place share one object."""
@@ -105,11 +107,12 @@ class Feed:
 
     async def _poll(self) -> None:
         run_due = beat_due = 0.0
-        while self.viewers and not self.closing:
-            begin = time.monotonic()
+        last = False
+        while self.viewers and not last:
+            begin, last = time.monotonic(), self.closing
             try:
                 await asyncio.to_thread(self.watch.refresh)
-                if begin >= run_due:
+                if last or begin >= run_due:
                     self.run = encode(await asyncio.to_thread(self.watch.summary))
                     run_due = begin + RUN_INTERVAL
             except (FitloomError, OSError) as error:
@@ -117,9 +120,24 @@ class Feed:
             if begin >= beat_due:
                 self.beat, beat_due = self.beat + 1, begin + BEAT_INTERVAL
             self._draw_due()
-            tick, self._tick = self._tick, asyncio.Event()
-            tick.set()
-            await asyncio.sleep(max(TICK - (time.monotonic() - begin), TICK / 4))
+            self._wake()
+            if not last:
+                await asyncio.sleep(max(TICK - (time.monotonic() - begin), TICK / 4))
+        if last:
+            await self._draw_last()
+            self.ended = True
+            self._wake()
+
+    def _wake(self) -> None:
+        """Let every stream send what is new."""
+        tick, self._tick = self._tick, asyncio.Event()
+        tick.set()
+
+    async def _draw_last(self) -> None:
+        """The final contour of each view."""
+        for view in list(self._views):
+            with suppress(FitloomError):
+                await asyncio.to_thread(self.desk.draw, view)
 
     def _draw_due(self) -> None:
         if self._drawing is not None and not self._drawing.done():

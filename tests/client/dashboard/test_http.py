@@ -325,6 +325,21 @@ def test_the_server_ends_at_once_though_streams_are_open(folder: Path) -> None:
     stream.close()
 
 
+def test_a_stream_tells_what_came_last_before_it_ends(tmp_path: Path) -> None:
+    with driving(tmp_path / "run", POINTS) as driver, serving([tmp_path / "run"], Settings(port=0)) as page:
+        driver.plan()
+        at = get(page, "api/campaigns/0/snapshot").json()["at"]
+        stream = get(page, "api/campaigns/0/events", params={"since": at}, stream=True)
+        lines = stream.iter_lines()
+        while b"event: contour" not in next(lines):
+            pass
+        driver.record(*map(fitted, POINTS))
+    told = [json.loads(line.removeprefix(b"data: ")) for line in lines if line.startswith(b"data: ")]
+    assert sum(event["results"] for event in told if "from" in event) == len(POINTS)
+    assert [event["results_seen"] for event in told if "results_seen" in event][-1] == len(POINTS)
+    assert [event["regions"] for event in told if "regions" in event][-1][0]["lines"]["observed"]
+
+
 def test_keys_differ_and_are_long() -> None:
     assert KeyGate().key != KeyGate().key
     assert len(KeyGate().key) >= 32
