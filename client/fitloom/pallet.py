@@ -14,6 +14,7 @@ from typing import Any
 
 from fitloom.archive import read_files
 from fitloom.layouts import Found, find_regions, is_pallet_file
+from fitloom.titles import title
 from fitloom_core.errors import (
     DigestMismatch,
     FitloomError,
@@ -96,7 +97,8 @@ def open_pallet(
     Args:
         source: where the pallet is.
         regions: names of the regions to keep; none means all.
-        labels: names for the numbers of each point, instead of the pallet's own or of m1, m2, …
+        labels: names for the numbers of each point, instead of the pallet's own, or of m_sbottom, m2, … (m1, m2, …
+            where the points are not named by a particle)
         points: a glob on the points' names, or on ``region/name``.
         verify: refuse a background that is not the one its patchset was made from.
         offline: use only what was downloaded before.
@@ -159,7 +161,8 @@ def _read(source: str, labels: Sequence[str], verify: bool, offline: bool) -> Pa
         )
     files = read_files(path, is_pallet_file)
     found = find_regions(files, source)
-    regions = tuple(_region(one, files, labels, verify) for one in found)
+    first = first_label([name for one in found for name, _ in one.loose])
+    regions = tuple(_region(one, files, labels, first, verify) for one in found)
     known = _labels_of(regions)
     return Pallet(_name_of(source), source, _digest_of(files), known, regions)
 
@@ -189,7 +192,7 @@ def _labels_of(regions: Iterable[Region]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(label for region in regions for point in region.points for label in point.values))
 
 
-def _region(found: Found, files: Mapping[str, bytes], labels: Sequence[str], verify: bool) -> Region:
+def _region(found: Found, files: Mapping[str, bytes], labels: Sequence[str], first: str, verify: bool) -> Region:
     from fitloom_core.workspace import digest, validate_workspace
 
     background = _parse_object(found.background, files[found.background])
@@ -197,7 +200,7 @@ def _region(found: Found, files: Mapping[str, bytes], labels: Sequence[str], ver
     points: list[PalletPoint] = []
     for path in found.patchsets:
         points += _patchset_points(path, files[path], found.background, background, labels, verify)
-    points += [_loose_point(path, name, files[path], labels) for name, path in found.loose]
+    points += [_loose_point(path, name, files[path], labels, first) for name, path in found.loose]
     _refuse_twice_named(points, found.background)
     return Region(found.name, background, digest(background), tuple(sorted(points, key=_natural)))
 
@@ -259,9 +262,9 @@ def _patchset_points(
     ]
 
 
-def _loose_point(path: str, name: str, raw: bytes, labels: Sequence[str]) -> PalletPoint:
+def _loose_point(path: str, name: str, raw: bytes, labels: Sequence[str], first: str) -> PalletPoint:
     """A point of the 2019 layout; one that is damaged becomes a failed record and leaves the others alone."""
-    values = values_of(name, labels)
+    values = values_of(name, labels, first)
     try:
         return PalletPoint(name, values, _parse_patch(path, raw))
     except InputError as error:
@@ -269,8 +272,21 @@ def _loose_point(path: str, name: str, raw: bytes, labels: Sequence[str]) -> Pal
         return PalletPoint(name, values, stand_in, Failure(code=error.code, message=str(error)))
 
 
-def values_of(name: str, labels: Sequence[str] = ()) -> dict[str, Value]:
-    """The numbers in a point's name, labelled m1, m2, … unless told otherwise.
+def first_label(names: Iterable[str]) -> str:
+    """The label of the first number in the names of loose patches: the mass of the particle that all begin with.
+
+    >>> first_label(["sbottom_1300_205_60", "sbottom_1400_210_60"])
+    'm_sbottom'
+    >>> first_label(["signal_200_100"])
+    'm1'
+    """
+    words = {name.partition("_")[0] for name in names}
+    label = f"m_{words.pop()}" if len(words) == 1 else ""
+    return label if len(label) > 5 and title(label).tex else "m1"
+
+
+def values_of(name: str, labels: Sequence[str] = (), first: str = "m1") -> dict[str, Value]:
+    """The numbers in a point's name, labelled m1 (or ``first``), m2, … unless told otherwise.
 
     >>> values_of("sbottom_1300_205_60")
     {'m1': 1300, 'm2': 205, 'm3': 60}
@@ -278,8 +294,8 @@ def values_of(name: str, labels: Sequence[str] = ()) -> dict[str, Value]:
     texts = [part for part in name.split("_") if _NUMBER.fullmatch(part)]
     if labels and len(labels) != len(texts):
         raise InvalidPallet(f"--labels gives {len(labels)} labels, the name {name!r} holds {len(texts)} numbers")
-    names = labels or [f"m{position}" for position in range(1, len(texts) + 1)]
-    return {label: _number(text) for label, text in zip(names, texts, strict=True)}
+    names = labels or [first, *(f"m{position}" for position in range(2, len(texts) + 1))]
+    return {label: _number(text) for label, text in zip(names, texts, strict=False)}
 
 
 def _number(text: str) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fitloom.layouts import find_regions
-from fitloom.pallet import open_pallet, values_of
+from fitloom.pallet import first_label, open_pallet, values_of
 from fitloom_core.errors import (
     DigestMismatch,
     InputError,
@@ -100,6 +100,28 @@ def test_files_that_make_no_pallet_are_refused(paths, message):
 )
 def test_values_come_from_the_numbers_in_a_name(name, values):
     assert values_of(name) == values
+
+
+@pytest.mark.parametrize(
+    ("names", "label"),
+    [
+        (["sbottom_1300_205_60", "sbottom_1400_210_60"], "m_sbottom"),
+        (["sbottom_1300_205", "gluino_1300_205"], "m1"),
+        (["signal_200_100"], "m1"),
+        (["mass_200_100"], "m1"),
+        (["a_200_100"], "m1"),
+        ([], "m1"),
+    ],
+)
+def test_the_first_number_is_the_mass_of_the_particle_in_all_names(names, label):
+    assert first_label(names) == label
+
+
+def test_loose_patches_named_by_a_particle_have_its_label(tmp_path):
+    folder = write_loose(tmp_path)
+    for path in folder.glob("patch.*.json"):
+        path.rename(path.with_name(path.name.replace("signal", "gluino")))
+    assert open_pallet(folder).labels == ("m_gluino", "m2")
 
 
 def test_labels_name_the_numbers(tmp_path):
