@@ -5,7 +5,9 @@ VENV   ?= .venv
 JOBS   ?= 2
 BIN    := $(VENV)/bin
 UV     := $(shell uv --version >/dev/null 2>&1 && echo uv)
-PIP    := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet)
+PIP    := $(if $(UV),uv pip install --quiet --compile-bytecode --python $(BIN)/python,$(BIN)/python -m pip install --quiet)
+# What pip does for other packages: a start takes a tenth of a second less.
+COMPILE := $(BIN)/python -m compileall -q client endpoint fitting_core
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 .PHONY: help demo test test-all coverage lint format bench docs schema clean
@@ -23,11 +25,13 @@ $(BIN)/python:
 $(VENV)/.fitloom: pyproject.toml | $(BIN)/python
 	@echo "installing fitloom into $(VENV) ..."
 	@$(PIP) --editable '.[web]'
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.fitloom-dev: pyproject.toml | $(BIN)/python
 	@echo "installing fitloom and what its tests need into $(VENV) ..."
 	@$(PIP) --editable '.[lint]'
+	@$(COMPILE)
 	@touch $@ $(VENV)/.fitloom
 
 demo: $(VENV)/.fitloom  ## fit a generated signal grid and draw its exclusion contour

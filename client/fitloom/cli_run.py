@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,12 +37,13 @@ def register(app: typer.Typer) -> None:
 
 def begin_early(arguments: Sequence[str]) -> None:
     """Begin to import the numerics before anything else is done, where they will be needed on this machine."""
-    words = {word.partition("=")[0] for word in arguments}
-    if arguments[:1] == ["run"] and not words & NOT_HERE:
+    words = [part for word in arguments for part in word.split("=", 1)]
+    if arguments[:1] == ["run"] and NOT_HERE.isdisjoint(words):
         from fitloom.executors.local import collect_rarely, warm_up
 
         collect_rarely()
-        warm_up()
+        with suppress(InputError):  # said when the option is read
+            warm_up(words[words.index("--workers") + 1] if "--workers" in words[:-1] else None)
 
 
 def run(

@@ -8,7 +8,8 @@ from importlib import metadata, util
 from fitloom_core import diagnose
 from fitloom_core.diagnose import Finding, Report
 from fitloom_core.errors import InputError
-from fitloom_endpoint.worker import place_workers, visible_gpus
+from fitloom_core.machine import visible_gpus
+from fitloom_endpoint.worker import place_workers
 
 
 def examine(port: int) -> Report:

@@ -6,7 +6,6 @@ before `initialise` has set it, and each worker is a freshly started process.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -16,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fitloom_core import wire
-from fitloom_core.diagnose import cpu_share
 from fitloom_core.errors import InputError
+from fitloom_core.machine import cores, cpu_share, usable_cores, visible_gpus
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NPROC")
 """NPROC is XLA's own."""
@@ -47,30 +46,18 @@ def place_workers(workers: int, device: str = "auto", cache: Path | None = None)
     gpus = 0 if device == "cpu" else visible_gpus()
     if device == "gpu" and not gpus:
         raise InputError("--device gpu, but no NVIDIA GPU is visible to JAX's CUDA plugin: see fitloom-endpoint doctor")
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-    quota = cpu_share()
-    usable = len(cores) if quota is None else max(1, min(len(cores), int(quota)))
+    own, usable = cores(), usable_cores()
     count = workers or gpus or usable
     return [
         Placement(
             index,
             threads=max(1, usable // count),
-            cores=_share(cores, index, count) if quota is None else (),
+            cores=_share(own, index, count) if cpu_share() is None else (),
             gpu=index % gpus if gpus else None,
             cache=cache,
         )
         for index in range(count)
     ]
-
-
-def visible_gpus() -> int:
-    """NVIDIA GPUs that JAX could use here, found without importing it."""
-    if not any(importlib.util.find_spec(f"jax_cuda{version}_plugin") for version in (12, 13)):
-        return 0
-    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if allowed is not None:
-        return len([name for name in allowed.split(",") if name.strip() not in ("", "-1")])
-    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
 
 
 def environment(placement: Placement, current: Mapping[str, str]) -> dict[str, str]:

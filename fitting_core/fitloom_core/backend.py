@@ -16,11 +16,6 @@ from platformdirs import user_cache_path
 
 jax.config.update("jax_enable_x64", True)
 
-SIDE_BY_SIDE = os.environ.get("NPROC") == "1"
-"""Whether threads may run programs side by side. With a pool of several threads of its own, XLA (jaxlib 0.10) can make
-two calling threads wait for each other for ever; with one, a program runs in the thread that called it. XLA reads
-``NPROC`` when JAX first makes a device."""
-
 CACHE_VARIABLE = "FITLOOM_COMPILATION_CACHE"
 
 

@@ -18,6 +18,8 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any, Literal
 
+from fitloom_core.machine import cores, cpu_share
+
 Level = Literal["ok", "note", "wrong"]
 
 PROBE_SECONDS = 120.0
@@ -66,15 +68,6 @@ class Report:
 def examine(extra: Iterable[Finding] = ()) -> Report:
     """Look at Python, JAX, the processor, memory, disk and what is installed; adds the findings given."""
     return Report((_python(), *_numerics(), _cores(), _memory(), _disk(), *_extras(), *extra))
-
-
-def cpu_share() -> float | None:
-    """Cores' worth of time that the control group allows; None without such a limit."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return None if quota == "max" else float(quota) / float(period)
-    except (OSError, ValueError):
-        return None
 
 
 def _line(finding: Finding, width: int) -> str:
@@ -149,7 +142,7 @@ def _cache(found: Mapping[str, Any]) -> Finding:
 
 def _cores() -> Finding:
     total = os.cpu_count() or 1
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else total
+    usable = len(cores())
     share = cpu_share()
     value = f"{usable} of {total} usable" + ("" if share is None else f", limited to {share:g} by the container")
     if share is not None and share < usable:

@@ -12,7 +12,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from fitloom_core.errors import FitloomError, InvalidTask
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 KEPT_BACKGROUNDS = 8
 
 _fitting = threading.Lock()
+"""Threads take turns: JAX runs all programs of a process on one pool of threads, where two at once are no faster, and
+where programs that factorise matrices can wait for each other for ever (jaxlib 0.10)."""
 _keeping = threading.Lock()
 _backgrounds: OrderedDict[str, Background] = OrderedDict()
 
@@ -60,13 +61,12 @@ def fit_task(task: FitTask, worker: str) -> list[FitResult]:
         BackgroundNeeded: the background's content is needed.
         FitloomError: the background cannot be used.
     """
-    from fitloom_core.backend import SIDE_BY_SIDE
     from fitloom_core.inference.points import Background, fit_points
 
     with _keeping:
         background = _background(task, Background)
     begin = time.perf_counter()
-    with nullcontext() if SIDE_BY_SIDE else _fitting:
+    with _fitting:
         outcomes = fit_points(background, [point.patch for point in task.points], task.options)
     seconds = (time.perf_counter() - begin) / max(1, len(task.points))
     return [

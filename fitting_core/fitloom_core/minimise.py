@@ -178,10 +178,10 @@ def _solve(
     at: Expansion, gradient: Float[Array, "batch free"], free: Bool[Array, "batch free"], damping: Float[Array, "batch"]
 ) -> tuple[Float[Array, "batch free"], Bool[Array, "batch"]]:
     """Steps with the exact Hessian, or with the expected information where that is indefinite."""
-    step, exists = jax.vmap(partial(newton_step, exact=1.0))(at, gradient, free, damping)
+    step, exists = _newton_steps(at, gradient, free, damping, jnp.ones_like(damping))
 
     def fisher(_: None) -> Float[Array, "batch free"]:
-        return _where(exists, step, jax.vmap(partial(newton_step, exact=0.0))(at, gradient, free, damping)[0])
+        return _where(exists, step, _newton_steps(at, gradient, free, damping, jnp.zeros_like(damping))[0])
 
     return jax.lax.cond(jnp.all(exists), lambda _: step, fisher, None), exists
 
@@ -233,8 +233,7 @@ def newton_step(
     gradient: Float[Array, "free"],
     free: Bool[Array, "free"],
     damping: Float[Array, ""],
-    *,
-    exact: float,
+    exact: Float[Array, ""],
 ) -> tuple[Float[Array, "free"], Bool[Array, ""]]:
     """Solve (H + damping) d = -g on the free parameters; the second result says whether H is positive definite.
 
@@ -258,6 +257,10 @@ def newton_step(
     whole = jnp.concatenate([step, step_local.ravel()])
     exists = exists_local & jnp.isfinite(half[-1, -1]) & jnp.all(jnp.isfinite(whole))
     return jnp.where(exists & free, whole, 0.0), exists
+
+
+_newton_steps = jax.jit(jax.vmap(newton_step))
+"""Of a batch. Compiled into one program all the same; the inner `jit` only has it traced once."""
 
 
 def _parts(

@@ -73,8 +73,8 @@ def test_all_erjr_points_converge(shared_data, reference, tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [("--workers", "2"), ("--workers", "2", "--batch", "7"), ("--workers", "2", "--set", "processes=true")],
-    ids=["threads", "small-batches", "processes"],
+    [("--workers", "1"), ("--workers", "2", "--batch", "7"), ("--workers", "3")],
+    ids=["in-process", "small-batches", "processes"],
 )
 def test_numbers_do_not_depend_on_workers_or_batches(options, sbottom, shared_data, tmp_path):
     _, results = fit(shared_data / "sbottom-ins1748602.tar.gz", tmp_path / "c", *options)

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from fitloom_core import machine
 from fitloom_core.errors import InputError
 from fitloom_core.wire import FitTask
 from fitloom_endpoint import worker
@@ -20,7 +21,8 @@ def node(monkeypatch):
 
     def make(cores, quota=None, gpus=0):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(cores)))
-        monkeypatch.setattr(worker, "cpu_share", lambda: quota)
+        for module in (worker, machine):
+            monkeypatch.setattr(module, "cpu_share", lambda: quota)
         monkeypatch.setattr(worker, "visible_gpus", lambda: gpus)
 
     return make

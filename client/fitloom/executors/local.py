@@ -1,60 +1,57 @@
-"""This machine: threads of this process, or processes of their own where more workers are wanted.
+"""This machine: one worker in this process, or several in processes of their own.
 
-JAX gives Python's lock back while compiled code runs, so threads fit side by side and share one compiled program
-and one background. Processes cost a start of two seconds each and pay from about four workers on; each has its
-threads pinned.
+A process runs all of its XLA programs on one pool of threads, where two at once are no faster than one after the
+other, and where programs that factorise matrices can wait for each other for ever (jaxlib 0.10). So each of several
+workers is a process, with its threads pinned to one.
 
-Side by side only works when XLA has no threads of its own: with a pool of N of them, N programs at once can each hold
-one and wait for another for ever (seen with jaxlib 0.10: Cholesky factors are computed on that pool). With one, a
-program runs in the thread that called it. XLA reads this from the environment when JAX is imported.
+Workers are forked from a process that has imported the numerics and done nothing with them. It is started first of all
+and imports while the pallet is read; from then on a worker starts in milliseconds.
 """
 
 from __future__ import annotations
 
 import gc
-import logging
 import multiprocessing
 import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from multiprocessing.context import BaseContext
+from types import ModuleType
 from typing import Any
 
 from fitloom.executors import Pool
 from fitloom_core.errors import InputError
+from fitloom_core.machine import usable_cores, visible_gpus
 
-_log = logging.getLogger("fitloom")
-
-MOST_THREADS = 4
-"""Up to so many workers are threads of this process unless settings say otherwise."""
 LEASE = 3600.0
 """Generous: the time also passes while a task waits for its turn, and a fit is bounded by itself."""
-
-_ONE_THREAD = {
+ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "NPROC": "1",
 }
 """What pins a worker to one thread; ``NPROC`` is XLA's."""
+NURSERY = "fitloom.executors.nursery"
 
 
 def open_pool(settings: Mapping[str, Any]) -> Pool:
     """Workers on this machine.
 
-    Settings: ``workers`` (one a core), ``processes`` (true or false), ``lease_seconds``, ``name``.
+    Settings: ``workers`` (one a core, or one where there is a GPU), ``processes`` (true: also for one worker),
+    ``lease_seconds``, ``name``.
 
     Raises:
         InputError: a setting that cannot be used.
     """
     workers = _workers(settings.get("workers"))
-    processes = settings.get("processes")
-    processes = workers > MOST_THREADS if processes is None else bool(processes)
-    executor = _processes(workers) if processes else _threads(workers)
+    processes = workers > 1 or bool(settings.get("processes"))
+    executor = _processes(workers) if processes else ThreadPoolExecutor(1, thread_name_prefix="fit")
     return Pool(
         name=str(settings.get("name") or "local"),
         executor=executor,
@@ -74,12 +71,14 @@ def collect_rarely() -> None:
     gc.set_threshold(100_000, 20, 100)
 
 
-def warm_up(workers: int | None = None) -> threading.Thread:
+def warm_up(workers: Any = None) -> None:
     """Begin to import the numerics, for so many workers, while something else is being read."""
-    _leave_threads_to_us(_workers(workers))
-    thread = threading.Thread(target=_import_numerics, name="warm-up", daemon=True)
-    thread.start()
-    return thread
+    if _workers(workers) == 1:
+        threading.Thread(target=_import_numerics, name="warm-up", daemon=True).start()
+    elif _context().get_start_method() == "forkserver":
+        from multiprocessing import forkserver
+
+        forkserver.ensure_running()
 
 
 def _import_numerics() -> None:
@@ -90,43 +89,48 @@ def _import_numerics() -> None:
 
 def _workers(given: Any) -> int:
     if given is None:
-        return _cores()
+        return 1 if visible_gpus() else usable_cores()
     with suppress(TypeError, ValueError):
         if int(given) > 0:
             return int(given)
     raise InputError(f"workers must be a whole number of at least 1, not {given!r}")
 
 
-def _cores() -> int:
-    """Cores that this process may use, which in a batch job are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _context() -> BaseContext:
+    """Forked from the nursery where forking is safe, else started afresh."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([NURSERY])
+    return context
 
 
-def _leave_threads_to_us(workers: int) -> None:
-    if workers > 1 and "jax" not in sys.modules:
-        os.environ.setdefault("NPROC", "1")
+class _Workers(ProcessPoolExecutor):
+    """Worker processes that do not import the program that starts them, which need not be safe to import.
+
+    Python has them do so to find what it defines; what runs here is ours. Workers are started when tasks are submitted.
+    """
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            return super().submit(function, *arguments, **named)
+        finally:
+            sys.modules["__main__"] = main
 
 
-def _threads(workers: int) -> Executor:
-    """Threads; only one at a time fits where JAX was imported before it could be told to keep to one thread."""
-    _leave_threads_to_us(workers)
-    side_by_side = os.environ.get("NPROC") == "1"
-    if workers > 1 and not side_by_side:
-        _log.warning(
-            "JAX was imported before fitloom.run: fitting in one thread; "
-            "set NPROC=1 before the import, or ask for processes"
-        )
-    return ThreadPoolExecutor(workers if side_by_side else 1, thread_name_prefix="fit")
+def _processes(workers: int) -> Executor:
+    """Worker processes, on their way at once. They have this process's environment as it is now, not the nursery's."""
+    executor = _Workers(workers, mp_context=_context(), initializer=partial(_start_worker, dict(os.environ)))
+    for _ in range(workers):
+        executor.submit(os.getpid)
+    return executor
 
 
-def _processes(workers: int) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
-
-
-def _start_worker() -> None:
-    """Inside a fresh worker process, before anything numeric is imported."""
-    os.environ.update(_ONE_THREAD)
+def _start_worker(environment: Mapping[str, str]) -> None:
+    """Inside a fresh worker process, before anything numeric is done."""
+    os.environ.update({**environment, **ONE_THREAD})
     collect_rarely()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
