@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from difflib import SequenceMatcher
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -54,13 +54,6 @@ cli_auth.register(app)
 cli_doctor.register(app)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The ``fitloom`` command; ends the process with the exit status of the contract."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    cli_run.begin_early(given)
-    _leave(run(given))
-
-
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit status: 0, 2 (unusable usage or input), 3 (some points failed), 130 (interrupted)."""
     logging.basicConfig(format="fitloom: %(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
@@ -81,15 +74,6 @@ def run(arguments: Sequence[str]) -> int:
             raise
         return _refuse(f"{type(error).__name__}: {error}. This is a fault of fitloom; FITLOOM_DEBUG=1 shows where")
     return status if isinstance(status, int) else 0
-
-
-def _leave(status: int) -> NoReturn:
-    """End at once where numerics were loaded: a fit may be at work that nobody waits for, and JAX takes its time."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if "jax" in sys.modules and "multiprocessing.resource_tracker" not in sys.modules:
-        os._exit(status)
-    sys.exit(status)
 
 
 def _refuse(message: str) -> int:
@@ -124,7 +108,3 @@ def _with_default_address(arguments: Sequence[str]) -> list[str]:
         if word == "--dashboard" and not re.fullmatch(r"(\[?[\w.:-]*\]?:)?\d+", following):
             given[position] = "--dashboard=:"
     return given
-
-
-if __name__ == "__main__":
-    main()

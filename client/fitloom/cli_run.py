@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,24 +26,11 @@ if TYPE_CHECKING:
 SOME_FAILED = 3
 INTERRUPTED = 130
 MOST_FAILURES_SHOWN = 5
-NOT_HERE = {"--executor", "--config", "--url", "--endpoint", "--parsl", "-h", "--help"}
-"""Options that say, or may say, that nothing is fitted in this process."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(run)
-
-
-def begin_early(arguments: Sequence[str]) -> None:
-    """Begin to import the numerics before anything else is done, where they will be needed on this machine."""
-    words = [part for word in arguments for part in word.split("=", 1)]
-    if arguments[:1] == ["run"] and NOT_HERE.isdisjoint(words):
-        from fitloom.executors.local import collect_rarely, warm_up
-
-        collect_rarely()
-        with suppress(InputError):  # said when the option is read
-            warm_up(words[words.index("--workers") + 1] if "--workers" in words[:-1] else None)
 
 
 def run(
@@ -156,12 +143,11 @@ def drive(driver: Driver, as_json: bool, ending: Ending) -> bool:
         _terminated_as_interrupted(),
         ProgressLine(total, len(driver.stored), quiet=as_json and sys.stdout.isatty()) as line,
     ):
+        import_ahead(ending.plots)
         for result in driver.stored:
             _print_record(result, as_json)
         try:
-            for count, result in enumerate(driver.results()):
-                if not count:
-                    import_ahead(ending.plots)
+            for result in driver.results():
                 _print_record(result, as_json)
                 line.advance(failed=result.status == "failed")
         except KeyboardInterrupt:

@@ -15,6 +15,7 @@ from typing import Any
 from fitloom.archive import read_files
 from fitloom.layouts import Found, find_regions, is_pallet_file
 from fitloom.titles import title
+from fitloom_core.documents import canonical
 from fitloom_core.errors import (
     DigestMismatch,
     FitloomError,
@@ -127,11 +128,6 @@ def select(pallet: Pallet, *, regions: Sequence[str] = (), points: str = "*") ->
         example = pallet.regions[0].points[0].name
         raise InputError(f"no point's name matches {points!r}; names look like {example!r}")
     return Pallet(pallet.name, pallet.source, pallet.digest, pallet.labels, tuple(kept))
-
-
-def canonical(document: Any) -> str:
-    """JSON text with sorted keys and no spaces: the same for the same content."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
 def _matching(region: Region, pattern: str) -> Region:

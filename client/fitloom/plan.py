@@ -15,7 +15,8 @@ from functools import cached_property
 from typing import Any
 
 from fitloom.backlog import Unit
-from fitloom.pallet import Pallet, PalletPoint, Region, Value, canonical
+from fitloom.pallet import Pallet, PalletPoint, Region, Value
+from fitloom_core.documents import canonical
 from fitloom_core.wire import SCHEMA_VERSION, Failure, FitOptions, FitResult
 
 Json = dict[str, Any]

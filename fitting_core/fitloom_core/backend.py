@@ -9,13 +9,18 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import jax
+from filelock import FileLock
 from platformdirs import user_cache_path
 
 jax.config.update("jax_enable_x64", True)
 
+LONGEST_COMPILATION = 120.0
+"""Seconds after which another process's compilation is not waited for any more."""
 CACHE_VARIABLE = "FITLOOM_COMPILATION_CACHE"
 
 
@@ -46,6 +51,19 @@ def enable_compilation_cache() -> Path | None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     return folder
+
+
+@contextmanager
+def compiling() -> Iterator[None]:
+    """Wait while another process compiles: it uses all cores, and what it keeps may be what is wanted here."""
+    folder = jax.config.values["jax_compilation_cache_dir"]
+    with ExitStack() as held:
+        if folder is not None:
+            with suppress(OSError, NotImplementedError):  # no locks there, or not in time: both compile
+                held.enter_context(
+                    FileLock(Path(folder) / "compiling.lock", timeout=LONGEST_COMPILATION, poll_interval=0.01)
+                )
+        yield
 
 
 def on_accelerator() -> bool:

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from fitloom_core.errors import InputError, InvalidSpecification, UnreadableDocument
 
 Json = dict[str, Any]
@@ -54,6 +56,14 @@ def digest(document: Any, algorithm: str = "sha256") -> str:
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidSpecification(f"a document that cannot be written as JSON has no digest: {error}") from None
     return hashlib.new(algorithm, text, usedforsecurity=False).hexdigest()
+
+
+def canonical(document: Any) -> str:
+    """JSON text with sorted keys and no spaces: the same for the same content."""
+    try:
+        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
+    except orjson.JSONEncodeError:  # whole numbers beyond 64 bits, half surrogate pairs, very deep nesting
+        return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
 def _read(path: Path, name: str) -> bytes:

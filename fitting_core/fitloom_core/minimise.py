@@ -39,36 +39,36 @@ RIDGE = 1e-13
 
 
 class Outcome(NamedTuple):
-    """Where a fit ended and the evidence that it is a minimum."""
+    """Where the fits of a batch ended and the evidence that these are minima."""
 
-    z: Float[Array, "free"]
+    z: Float[Array, "batch free"]
     """Parameters as pulls, internal order."""
-    value: Float[Array, ""]
+    value: Float[Array, "batch"]
     """Deviance at z."""
-    kkt: Float[Array, ""]
+    kkt: Float[Array, "batch"]
     """Largest component of the projected gradient."""
-    edm: Float[Array, ""]
+    edm: Float[Array, "batch"]
     """Estimated distance of the deviance to its minimum, g H^-1 g / 2."""
-    positive_definite: Bool[Array, ""]
+    positive_definite: Bool[Array, "batch"]
     """Whether the Hessian is positive definite on the free parameters."""
-    iterations: Int[Array, ""]
-    converged: Bool[Array, ""]
-    nll: Float[Array, ""]
+    iterations: Int[Array, "batch"]
+    converged: Bool[Array, "batch"]
+    nll: Float[Array, "batch"]
     """-ln L at z, with all constants."""
-    expected: Float[Array, "bin"]
+    expected: Float[Array, "batch bin"]
     """Expected rates at z: the main part of an Asimov data set."""
 
 
 class _State(NamedTuple):
-    z: Float[Array, "free"]
-    damping: Float[Array, ""]
-    value: Float[Array, ""]
-    kkt: Float[Array, ""]
-    edm: Float[Array, ""]
-    positive_definite: Bool[Array, ""]
-    iterations: Int[Array, ""]
-    converged: Bool[Array, ""]
-    stuck: Bool[Array, ""]
+    z: Float[Array, "batch free"]
+    damping: Float[Array, "batch"]
+    value: Float[Array, "batch"]
+    kkt: Float[Array, "batch"]
+    edm: Float[Array, "batch"]
+    positive_definite: Bool[Array, "batch"]
+    iterations: Int[Array, "batch"]
+    converged: Bool[Array, "batch"]
+    stuck: Bool[Array, "batch"]
 
 
 @partial(jax.jit, static_argnames=("settings",))

@@ -23,6 +23,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fitloom_core.documents import canonical
 from fitloom_core.errors import InvalidTask
 
 SCHEMA_VERSION: Literal["1"] = "1"
@@ -232,5 +233,5 @@ def unpack(content: str) -> Json:
 
 def point_id(background: str, patch: Sequence[Json], options: FitOptions) -> str:
     """sha256 of background digest, patch and options: the key of resume and dedupe."""
-    text = json.dumps([background, list(patch), options.model_dump()], sort_keys=True, separators=(",", ":"))
+    text = canonical([background, list(patch), options.model_dump()])
     return hashlib.sha256(text.encode()).hexdigest()

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import numpy.typing as npt
 
-from fitloom_core.backend import on_accelerator
+from fitloom_core.backend import compiling, on_accelerator
 from fitloom_core.expectation import Settings
-from fitloom_core.layout import ModelArrays
+from fitloom_core.layout import KEPT_STRUCTURES, ModelArrays
 from fitloom_core.likelihood import FitData
 from fitloom_core.minimise import minimise_batch
 from fitloom_core.wire import Certificate
@@ -155,7 +155,7 @@ def lane_count(problem: Problem) -> int:
     """
     if on_accelerator():
         return min(1024, 1 << (problem.size - 1).bit_length())
-    return 8 if problem.arrays.up[0].size <= 20_000 else 1
+    return 4 if problem.arrays.up[0].size <= 20_000 else 1
 
 
 def fit_batch(lanes: Lanes, data: FitData, z: Vector, hold: Vector) -> Fits:
@@ -189,8 +189,17 @@ def _call(lanes: Lanes, chunk: npt.NDArray[np.intp], data: FitData, z: Vector, h
     chosen = FitData(data.observed[chunk], data.center[chunk])
     damping = np.full(len(chunk), attempt.damping)
     limit = np.asarray(attempt.limit)
-    found = minimise_batch(arrays, lanes.problem.settings, chosen, z[chunk], hold[chunk], damping, limit)
-    return Fits(*map(np.asarray, found))
+    settings, rest = lanes.problem.settings, (chosen, z[chunk], hold[chunk], damping, limit)
+    _compile(settings, jax.tree.map(jax.typeof, (arrays, *rest)))
+    return Fits(*map(np.asarray, minimise_batch(arrays, settings, *rest)))
+
+
+@lru_cache(maxsize=KEPT_STRUCTURES)
+def _compile(settings: Settings, types: tuple[Any, ...]) -> None:
+    """Compile `minimise_batch` for arguments of these types; JAX finds the program again when it is called."""
+    lowered = minimise_batch.lower(types[0], settings, *types[1:])
+    with compiling():
+        lowered.compile()
 
 
 def _merge(best: Fits | None, found: Fits, chunk: npt.NDArray[np.intp], size: int) -> Fits:
