@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
+INTERRUPTED = 130
 NOT_HERE = {"--executor", "--config", "--url", "--endpoint", "--parsl", "-h", "--help"}
 """Options that say, or may say, that nothing is fitted on this machine."""
 
@@ -16,10 +17,13 @@ def main() -> None:
     """Run the command; ends the process with the exit status of the contract."""
     status: list[int] = []
     atexit.register(_end, status)  # the first to be registered is the last to be called
-    _begin_early(sys.argv[1:])
-    from fitloom import cli
+    try:
+        _begin_early(sys.argv[1:])
+        from fitloom import cli
 
-    status.append(cli.run(sys.argv[1:]))
+        status.append(cli.run(sys.argv[1:]))
+    except KeyboardInterrupt:
+        status.append(INTERRUPTED)
     if "jax" in sys.modules and "multiprocessing.resource_tracker" not in sys.modules:
         _end(status)  # a fit may be at work in a thread that nobody waits for
     sys.exit(status[0])

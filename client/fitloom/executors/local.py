@@ -75,10 +75,8 @@ def warm_up(workers: Any = None) -> None:
     """Begin to import the numerics, for so many workers, while something else is being read."""
     if _workers(workers) == 1:
         threading.Thread(target=_import_numerics, name="warm-up", daemon=True).start()
-    elif _context().get_start_method() == "forkserver":
-        from multiprocessing import forkserver
-
-        forkserver.ensure_running()
+    else:
+        _context()
 
 
 def _import_numerics() -> None:
@@ -97,11 +95,19 @@ def _workers(given: Any) -> int:
 
 
 def _context() -> BaseContext:
-    """Forked from the nursery where forking is safe, else started afresh."""
+    """Workers are forked from the nursery where forking is safe, else started afresh."""
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver, resource_tracker
+
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([NURSERY])
+    resource_tracker.ensure_running()  # by itself it would let Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # that is for this process to answer
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
 
 
@@ -146,6 +152,8 @@ def _end_with_parent() -> None:
 
 
 def _close(executor: Executor) -> None:
+    """Whatever is at work is not waited for."""
+    processes = list((getattr(executor, "_processes", None) or {}).values())  # the executor forgets them
     executor.shutdown(wait=False, cancel_futures=True)
-    for process in list((getattr(executor, "_processes", None) or {}).values()):
+    for process in processes:
         process.terminate()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from fitloom.executors import Pool, local
@@ -86,3 +88,14 @@ def test_importing_for_workers_starts_no_threads():
         pytest.skip("this system does not list threads in /proc")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "1"
+
+
+def test_closing_waits_for_nothing_that_is_at_work():
+    with opened(workers=2) as pool:
+        process = pool.executor.submit(os.getpid).result(60)
+        pool.executor.submit(time.sleep, 600)
+        pool.executor.submit(time.sleep, 600)
+    end = time.monotonic() + 30
+    while psutil.pid_exists(process):
+        assert time.monotonic() < end
+        time.sleep(0.02)
