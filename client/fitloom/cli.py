@@ -11,6 +11,7 @@ from difflib import SequenceMatcher
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from fitloom import cli_auth, cli_campaigns, cli_doctor, cli_run, cli_workspaces
 from fitloom.dashboard import command as cli_dashboard
@@ -87,8 +88,18 @@ def _refuse_usage(error: typer.TyperException) -> int:
         print(error.format_message(), file=sys.stderr)
         return UNUSABLE
     command = context.command_path if context is not None else "fitloom"
-    message = _nearest(error) or error.format_message().rstrip(".?")
+    message = _wrong_value(error) or _nearest(error) or error.format_message().rstrip(".?")
     return _refuse(f"{message[:1].lower()}{message[1:]}; see '{command} --help'")
+
+
+def _wrong_value(error: typer.TyperException) -> str:
+    """Which value an option cannot take, and what it can."""
+    option, cause = getattr(error, "param", None), error.__cause__
+    if option is None or not isinstance(cause, ValidationError):
+        return ""
+    (fault, *_) = cause.errors()
+    expected = fault["msg"].removeprefix("Input should be ").partition(", unable")[0]
+    return f"{option.opts[0]} {fault['input']} cannot be used: it should be {expected}"
 
 
 def _nearest(error: typer.TyperException) -> str:

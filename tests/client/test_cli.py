@@ -36,6 +36,8 @@ def test_the_version_is_printed(cli):
     [
         (["rnu", "demo"], "did you mean 'run'"),
         (["run", "demo", "--plots", "x"], "did you mean --plot"),
+        (["run", "demo", "--mu", "abc"], "--mu abc cannot be used: it should be a valid number"),
+        (["run", "demo", "--workers", "0"], "--workers 0 cannot be used: it should be greater than or equal to 1"),
         (["run"], "missing argument"),
         (["show"], "missing argument"),
     ],
