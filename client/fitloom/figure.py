@@ -60,14 +60,6 @@ def check_path(path: str | Path) -> Path:
     return path
 
 
-def warm_up() -> None:
-    """Import what drawing needs. It takes most of a second, which a run can spend while its fits are under way."""
-    import matplotlib.backends.backend_agg
-    import matplotlib.figure  # noqa: F401
-
-    import fitloom.drawing  # noqa: F401
-
-
 def make(contour: Json, title: str | None = None) -> Figure:
     """The figure itself, for those who want to add to it."""
     from matplotlib.figure import Figure
@@ -84,8 +76,9 @@ def _save(figure: Figure, path: Path) -> None:
     """Readers of the file see the old figure or the new one; the same contour gives the same bytes."""
     kind = path.suffix.lower().lstrip(".")
     metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[kind]
+    quickly: Any = {"pil_kwargs": {"compress_level": 3}} if kind == "png" else {}
     with replacing(path, "wb") as stream:
-        figure.savefig(stream, format=kind, metadata=metadata)
+        figure.savefig(stream, format=kind, metadata=metadata, **quickly)
 
 
 @contextmanager

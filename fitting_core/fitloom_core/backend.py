@@ -54,16 +54,24 @@ def enable_compilation_cache() -> Path | None:
 
 
 @contextmanager
-def compiling() -> Iterator[None]:
-    """Wait while another process compiles: it uses all cores, and what it keeps may be what is wanted here."""
+def compiling(program: object) -> Iterator[None]:
+    """Wait while another process compiles: it uses all cores, and what it keeps may be what is wanted here.
+
+    Nobody waits for a program that was compiled before and is only loaded; ``program`` says by its `repr` which it is.
+    """
     folder = jax.config.values["jax_compilation_cache_dir"]
-    with ExitStack() as held:
-        if folder is not None:
-            with suppress(OSError, NotImplementedError):  # no locks there, or not in time: both compile
-                held.enter_context(
-                    FileLock(Path(folder) / "compiling.lock", timeout=LONGEST_COMPILATION, poll_interval=0.01)
-                )
+    if folder is None:
         yield
+        return
+    stamp = Path(folder) / f"{hashlib.sha256(repr(program).encode()).hexdigest()[:32]}.compiled"
+    with ExitStack() as held:
+        if not stamp.exists():
+            with suppress(OSError, NotImplementedError):  # no locks there, or not in time: both compile
+                lock = FileLock(Path(folder) / "compiling.lock", timeout=LONGEST_COMPILATION, poll_interval=0.01)
+                held.enter_context(lock)
+        yield
+        with suppress(OSError):
+            stamp.touch()
 
 
 def on_accelerator() -> bool:

@@ -10,8 +10,10 @@ lumi) and bin-local factors gamma (staterror, shapesys, shapefactor). The bin ex
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -71,6 +73,7 @@ def split(arrays: ModelArrays, vector: Float[Array, "free"]) -> tuple[Float[Arra
     return vector[:pars], vector[pars:].reshape(arrays.local.shape[0], arrays.local.shape[2])
 
 
+@partial(jax.jit, static_argnames=("settings",))  # one program all the same, traced once instead of three times
 def rates(model: Prepared, settings: Settings, theta: Float[Array, "free"]) -> Rates:
     """Expected rates at the parameters theta (internal order)."""
     arrays = model.arrays

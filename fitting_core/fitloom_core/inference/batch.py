@@ -198,7 +198,7 @@ def _call(lanes: Lanes, chunk: npt.NDArray[np.intp], data: FitData, z: Vector, h
 def _compile(settings: Settings, types: tuple[Any, ...]) -> None:
     """Compile `minimise_batch` for arguments of these types; JAX finds the program again when it is called."""
     lowered = minimise_batch.lower(types[0], settings, *types[1:])
-    with compiling():
+    with compiling((settings, types)):
         lowered.compile()
 
 
