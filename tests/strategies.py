@@ -22,7 +22,7 @@ MAX_BINS = 3
 yields = st.floats(0.5, 500.0)
 relative = st.floats(0.01, 0.4)
 variations = st.one_of(st.just(1.0), st.floats(0.6, 1.4))
-counts = st.one_of(st.integers(0, 500), st.floats(0.0, 500.0))
+counts = st.one_of(st.integers(0, 500), st.floats(0.0, 500.0, allow_subnormal=False))
 
 
 @st.composite
