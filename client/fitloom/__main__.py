@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-INTERRUPTED = 130
+from fitloom.exits import INTERRUPTED
+
 NOT_HERE = {"--executor", "--config", "--url", "--endpoint", "--parsl", "-h", "--help"}
 """Options that say, or may say, that nothing is fitted on this machine."""
 

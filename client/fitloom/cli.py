@@ -15,10 +15,8 @@ from pydantic import ValidationError
 
 from fitloom import cli_auth, cli_campaigns, cli_doctor, cli_run, cli_workspaces
 from fitloom.dashboard import command as cli_dashboard
+from fitloom.exits import INTERRUPTED, UNUSABLE
 from fitloom_core.errors import FitloomError
-
-INTERRUPTED = 130
-UNUSABLE = 2
 
 app = typer.Typer(
     name="fitloom",

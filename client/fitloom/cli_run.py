@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from fitloom import cli_options as given
+from fitloom.exits import INTERRUPTED, SOME_FAILED
 from fitloom_core.errors import InputError
 from fitloom_core.wire import FitResult
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from fitloom.plan import Plan
     from fitloom.pools import PoolSource
 
-SOME_FAILED = 3
-INTERRUPTED = 130
 MOST_FAILURES_SHOWN = 5
 
 

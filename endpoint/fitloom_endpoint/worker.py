@@ -16,10 +16,7 @@ from pathlib import Path
 
 from fitloom_core import wire
 from fitloom_core.errors import InputError
-from fitloom_core.machine import cores, cpu_share, usable_cores, visible_gpus
-
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NPROC")
-"""NPROC is XLA's own."""
+from fitloom_core.machine import THREADS, cores, cpu_share, usable_cores, visible_gpus
 
 
 @dataclass(frozen=True)
@@ -46,13 +43,13 @@ def place_workers(workers: int, device: str = "auto", cache: Path | None = None)
     gpus = 0 if device == "cpu" else visible_gpus()
     if device == "gpu" and not gpus:
         raise InputError("--device gpu, but no NVIDIA GPU is visible to JAX's CUDA plugin: see fitloom-endpoint doctor")
-    own, usable = cores(), usable_cores()
+    own, usable, bound = cores(), usable_cores(), cpu_share() is None
     count = workers or gpus or usable
     return [
         Placement(
             index,
             threads=max(1, usable // count),
-            cores=_share(own, index, count) if cpu_share() is None else (),
+            cores=_share(own, index, count) if bound else (),
             gpu=index % gpus if gpus else None,
             cache=cache,
         )
@@ -62,7 +59,7 @@ def place_workers(workers: int, device: str = "auto", cache: Path | None = None)
 
 def environment(placement: Placement, current: Mapping[str, str]) -> dict[str, str]:
     """The variables that pin a worker's threads and device; a person's own XLA flags are kept."""
-    pinned = dict.fromkeys(_THREADS, str(placement.threads))
+    pinned = dict.fromkeys(THREADS, str(placement.threads))
     if placement.threads == 1:
         flags = current.get("XLA_FLAGS", "")
         pinned["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()

@@ -1,10 +1,14 @@
-"""What this machine lends to fits: its cores, the share of them that a container allows, its GPUs."""
+"""What this machine lends to fits: its cores, the share of them that a container allows, its GPUs, threads."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 from pathlib import Path
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NPROC")
+"""The variables that set how many threads a process computes with, read when the numerics are imported; ``NPROC`` is
+XLA's."""
 
 
 def cores() -> list[int]:
@@ -23,8 +27,8 @@ def cpu_share() -> float | None:
 
 def usable_cores() -> int:
     """How many workers can be busy at once."""
-    share = cpu_share()
-    return len(cores()) if share is None else max(1, min(len(cores()), int(share)))
+    own, share = len(cores()), cpu_share()
+    return own if share is None else max(1, min(own, int(share)))
 
 
 def visible_gpus() -> int:

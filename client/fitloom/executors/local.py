@@ -26,17 +26,12 @@ from typing import Any
 
 from fitloom.executors import Pool
 from fitloom_core.errors import InputError
-from fitloom_core.machine import usable_cores, visible_gpus
+from fitloom_core.machine import THREADS, usable_cores, visible_gpus
 
 LEASE = 3600.0
 """Generous: the time also passes while a task waits for its turn, and a fit is bounded by itself."""
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "NPROC": "1",
-}
-"""What pins a worker to one thread; ``NPROC`` is XLA's."""
+ONE_THREAD = dict.fromkeys(THREADS, "1")
+"""What pins a worker to one thread."""
 NURSERY = "fitloom.executors.nursery"
 
 

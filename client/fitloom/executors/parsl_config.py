@@ -26,14 +26,13 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fitloom_core.errors import InputError
+from fitloom_core.machine import THREADS
 
 if TYPE_CHECKING:
     from parsl import Config
     from parsl.executors import HighThroughputExecutor
     from parsl.providers.base import ExecutionProvider
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NPROC")
-"""What sets a worker's threads; ``NPROC`` is XLA's."""
 _WEEK = 7 * 24 * 3600.0
 
 
@@ -162,7 +161,7 @@ def _prepare(executor: Any, threads: int) -> None:
 def pinning(threads: int) -> str:
     """Shell lines that give each worker its number of threads, unless something is set already."""
     flags = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}"
-    lines = [f'export {name}="${{{name}:-{threads}}}"' for name in _THREADS]
+    lines = [f'export {name}="${{{name}:-{threads}}}"' for name in THREADS]
     return "\n".join([*lines, f'export XLA_FLAGS="${{XLA_FLAGS:-{flags}}}"'])
 
 
